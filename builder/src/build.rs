@@ -1,0 +1,1 @@
+//! Config + images → a machine.

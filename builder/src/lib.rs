@@ -1,0 +1,23 @@
+//! `lkb`: builds, runs and ships bootable images from one YAML file.
+//!
+//! | module | duty | imports |
+//! |---|---|---|
+//! | [`config`] | the YAML: types, validation with line and column, merging | – |
+//! | [`image`] | references, the cache (an OCI layout), verification | – |
+//! | [`tree`] | a root filesystem as a value | image |
+//! | [`spec`] | image config + label + YAML → `config.json` and `runtime.json` | config |
+//! | [`build`] | config + images → a [`output::Machine`] | all above, output |
+//! | [`output`] | a machine → files, one module a format | tree |
+//! | [`run`] | starts what was built | – |
+//! | [`pkg`] | `build.yml`, content hash, Dockerfile drivers | image |
+//! | [`cli`] | the command line | all |
+
+pub mod build;
+pub mod cli;
+pub mod config;
+pub mod image;
+pub mod output;
+pub mod pkg;
+pub mod run;
+pub mod spec;
+pub mod tree;

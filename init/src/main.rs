@@ -1,0 +1,3 @@
+//! PID 1, supervisor, OCI runtime and service command of an appliance, in one static binary.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! Turns what the cloud says into files under /var/config.

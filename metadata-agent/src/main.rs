@@ -1,0 +1,3 @@
+//! Turns what the cloud says into files under /var/config.
+
+fn main() {}

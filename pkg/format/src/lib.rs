@@ -1,0 +1,1 @@
+//! Partitions and formats a blank disk, and only a blank one.

@@ -1,0 +1,3 @@
+//! Partitions and formats a blank disk, and only a blank one.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! Finds a file system and mounts it under /var.

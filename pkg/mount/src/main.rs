@@ -1,0 +1,3 @@
+//! Finds a file system and mounts it under /var.
+
+fn main() {}

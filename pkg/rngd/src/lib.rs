@@ -1,0 +1,1 @@
+//! Feeds the kernel entropy pool from the processor and virtio-rng.

@@ -1,0 +1,3 @@
+//! Feeds the kernel entropy pool from the processor and virtio-rng.
+
+fn main() {}

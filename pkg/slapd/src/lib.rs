@@ -1,0 +1,1 @@
+//! Prepares a database and starts OpenLDAP.

@@ -1,0 +1,3 @@
+//! Prepares a database and starts OpenLDAP.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! Writes kernel parameters from /etc/sysctl.d.

@@ -1,0 +1,3 @@
+//! Writes kernel parameters from /etc/sysctl.d.
+
+fn main() {}

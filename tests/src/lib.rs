@@ -1,0 +1,1 @@
+//! Boots real images in qemu and looks at them from outside.
