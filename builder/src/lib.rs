@@ -8,7 +8,8 @@
 //! | [`spec`] | image config + label + YAML → `config.json` and `runtime.json` | config |
 //! | [`build`] | config + images → a [`output::Machine`] | all above, output |
 //! | [`output`] | a machine → files, one module a format | tree |
-//! | [`run`] | starts what was built | – |
+//! | [`run`] | starts what was built | output (the metadata CD), size |
+//! | [`size`] | sizes as people write them | – |
 //! | [`pkg`] | `build.yml`, content hash, Dockerfile drivers | image |
 //! | [`cli`] | the command line | all |
 
@@ -19,5 +20,6 @@ pub mod image;
 pub mod output;
 pub mod pkg;
 pub mod run;
+pub mod size;
 pub mod spec;
 pub mod tree;

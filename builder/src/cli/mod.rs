@@ -1,7 +1,124 @@
-//! The command line.
+//! The command line: what is asked for, who does it, and how it is told.
+//!
+//! One file a subcommand; each has its options, and a `run` that hands them to the library. Nothing here decides
+//! more than how to say it.
 
-/// Runs the command.
+mod build;
+mod cache;
+mod one_dash;
+mod pkg;
+mod run;
+mod stop;
+mod terminal;
+mod version;
+
+use std::error::Error;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser, Subcommand};
+
+use crate::image::Cache;
+
+use terminal::{Terminal, Verbosity};
+
+/// What a subcommand ends with: the exit status, or an error for [`Terminal::report`].
+type Outcome = Result<ExitCode, Box<dyn Error + Send + Sync>>;
+
+/// Builds, runs and ships bootable images from one YAML file.
+#[derive(Debug, Parser)]
+#[command(name = "lkb", version, propagate_version = true, max_term_width = 110)]
+#[command(after_help = "Long options work with one dash, too: -format qcow2-bios.")]
+struct Cli {
+    /// The image cache [env: LKB_CACHE, LINUXKIT_CACHE; default: ~/.lkb/cache]
+    #[arg(long, global = true, value_name = "DIR")]
+    cache: Option<PathBuf>,
+
+    /// Say nothing but errors
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    quiet: bool,
+
+    /// Say more; twice, still more
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    verbose: u8,
+
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Build(build::Options),
+    Run(run::Options),
+    Stop(stop::Options),
+    Pkg(pkg::Options),
+    Cache(cache::Options),
+    Version(version::Options),
+}
+
+/// The usual end of a subcommand.
+const SUCCESS: Outcome = Ok(ExitCode::SUCCESS);
+
+/// The host's architecture as OCI images and LinuxKit name it.
+fn host_arch() -> &'static str {
+    match std::env::consts::ARCH {
+        "x86_64" => "amd64",
+        "aarch64" => "arm64",
+        other => other,
+    }
+}
+
+/// What every subcommand may need.
+#[derive(Debug)]
+struct Context {
+    /// Where to say things.
+    terminal: Terminal,
+    /// The image cache, if the command line names it.
+    cache_dir: Option<PathBuf>,
+}
+
+/// Runs the command that the process was started with.
+///
+/// The exit status is 0, 1 for an error, 2 for a command line that is not understood; `run` ends with QEMU's.
 #[must_use]
-pub fn main() -> std::process::ExitCode {
-    std::process::ExitCode::SUCCESS
+pub fn main() -> ExitCode {
+    let mut definition = Cli::command();
+    definition.build();
+    let cli = match Cli::try_parse_from(one_dash::normalise(std::env::args_os(), &definition)) {
+        Ok(cli) => cli,
+        Err(error) => error.exit(),
+    };
+    let terminal = Terminal::new(Verbosity::from_flags(cli.quiet, cli.verbose));
+    let context = Context { terminal, cache_dir: cli.cache };
+    let outcome = match cli.command {
+        Command::Build(options) => build::run(&options, &context),
+        Command::Run(options) => run::run(&options, &context),
+        Command::Stop(options) => stop::run(&options, &context),
+        Command::Pkg(options) => pkg::run(&options, &context),
+        Command::Cache(options) => cache::run(&options, &context),
+        Command::Version(options) => version::run(&options, &context),
+    };
+    outcome.unwrap_or_else(|error| {
+        context.terminal.report(error.as_ref());
+        ExitCode::FAILURE
+    })
+}
+
+impl Context {
+    /// The image cache, opened.
+    fn cache(&self) -> Result<Cache, Box<dyn Error + Send + Sync>> {
+        let dir = self.cache_dir.clone().map_or_else(Cache::default_dir, Ok)?;
+        self.terminal.detail(format_args!("image cache: {}", dir.display()));
+        Ok(Cache::open(&dir)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_definition_is_consistent() {
+        Cli::command().debug_assert();
+    }
 }

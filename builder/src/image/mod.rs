@@ -1,1 +1,54 @@
-//! `image`.
+//! Images: their names, the cache that holds them, and what is verified before any of it is used.
+
+mod archive;
+mod blobs;
+mod cache;
+mod digest;
+mod document;
+mod error;
+#[cfg(test)]
+pub(crate) mod fixture;
+mod import;
+mod index;
+mod layer;
+mod layout;
+pub mod limits;
+mod reference;
+mod segments;
+#[cfg(test)]
+mod tests;
+mod verified;
+
+use oci_spec::image::ImageConfiguration;
+
+pub use archive::{ArchiveError, Entry, EntryKind, ReadAt, entries};
+pub use cache::{Cache, Listed};
+pub use digest::{Digest, DigestError, Hashing};
+pub use error::{Fault, ImageError};
+pub use layout::Layout;
+pub use reference::{Reference, ReferenceError};
+pub use verified::{Stretch, VerifiedFile, VerifyError};
+
+/// One image for one architecture.
+#[derive(Debug, Clone)]
+pub struct Image {
+    /// The name that it was found by.
+    pub reference: Reference,
+    /// Digest of its manifest.
+    pub digest: Digest,
+    /// What it says about how to run it; verified.
+    pub config: ImageConfiguration,
+    /// From the lowest to the highest.
+    pub layers: Vec<Layer>,
+}
+
+/// A layer, as the manifest and the configuration name it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Layer {
+    /// Digest of the blob.
+    pub blob: Digest,
+    /// Size of the blob in bytes.
+    pub size: u64,
+    /// Digest of the uncompressed archive.
+    pub diff_id: Digest,
+}

@@ -1,6 +1,37 @@
 //! Output formats: one module a format, over shared writers.
 
-use crate::tree::{Content, Tree};
+pub mod bios_disk;
+pub mod bzimage;
+mod cpio;
+pub mod fat;
+pub mod grub;
+mod initrd;
+pub mod iso;
+mod job;
+mod kernel_initrd;
+pub mod mbr;
+pub mod partition;
+mod pending;
+pub mod qcow2;
+mod qcow2_bios;
+mod raw_bios;
+mod tar;
+#[cfg(test)]
+mod tests;
+
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::image::ImageError;
+use crate::tree::{Content, Origin, Tree};
+
+pub use job::{Built, Job, write, write_stream};
+pub use kernel_initrd::KernelInitrd;
+pub use pending::PendingFile;
+pub use qcow2_bios::Qcow2Bios;
+pub use raw_bios::RawBios;
+pub use tar::Tar;
 
 /// What a build makes, before it becomes a format.
 #[derive(Debug, Clone, Default)]
@@ -11,6 +42,105 @@ pub struct Machine {
     pub cmdline: String,
     /// Processor microcode as an uncompressed cpio archive.
     pub ucode: Option<Content>,
+    /// Where kernel, command line and microcode came from.
+    pub boot: Arc<Origin>,
     /// The root filesystem, without `boot/`.
     pub root: Tree,
+}
+
+/// One output format.
+pub trait Format: Sync {
+    /// Its name on the command line.
+    fn name(&self) -> &'static str;
+
+    /// The files that a build called `name` makes, without their directory.
+    fn files(&self, name: &str) -> Vec<String>;
+
+    /// Makes them, with [`Job::create`].
+    ///
+    /// # Errors
+    /// When the machine lacks what the format needs, or something cannot be read or written.
+    fn write(&self, job: &Job<'_>) -> Result<(), OutputError>;
+
+    /// Writes the format as one stream, if it can be: what `lkb build -o FILE` does.
+    ///
+    /// # Errors
+    /// As [`Self::write`].
+    fn stream(&self, machine: &Machine, out: &mut dyn Write) -> Option<Result<(), OutputError>> {
+        let _ = (machine, out);
+        None
+    }
+}
+
+/// All formats, in the order in which help names them.
+pub static FORMATS: &[&dyn Format] = &[&KernelInitrd, &Tar, &RawBios, &Qcow2Bios];
+
+/// The format of this name.
+#[must_use]
+pub fn format(name: &str) -> Option<&'static dyn Format> {
+    FORMATS.iter().copied().find(|format| format.name() == name)
+}
+
+/// Why an output cannot be made.
+#[derive(Debug, thiserror::Error)]
+pub enum OutputError {
+    /// The operating system said no.
+    #[error("cannot {action} {}: {source}", path.display())]
+    Io {
+        /// What was tried: a verb, and a preposition if it needs one.
+        action: &'static str,
+        /// On which path.
+        path: PathBuf,
+        /// Why it failed.
+        source: io::Error,
+    },
+    /// Something of an image or of the cache cannot be read or written.
+    #[error(transparent)]
+    Image(#[from] ImageError),
+    /// A file of the machine cannot be copied into the output.
+    #[error("cannot copy {path} of {origin} into {into}: {source}")]
+    Copy {
+        /// Its path in the machine.
+        path: String,
+        /// Where it came from.
+        origin: String,
+        /// The kind of output.
+        into: String,
+        /// Why it failed.
+        source: io::Error,
+    },
+    /// A disk image cannot be made.
+    #[error("cannot make {format}")]
+    Disk {
+        /// The format.
+        format: &'static str,
+        /// Why.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The format cannot hold what the machine has, or needs what the machine lacks.
+    #[error("cannot make {format}: {reason}")]
+    Unfit {
+        /// The format.
+        format: &'static str,
+        /// Why, and what to do.
+        reason: String,
+    },
+    /// Somebody else is making the same file.
+    #[error("{} is being written by another build; wait for it, or build under another name", .0.display())]
+    Busy(PathBuf),
+}
+
+impl OutputError {
+    /// For `map_err` on a system call: `OutputError::io("write", path)`.
+    pub fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+        move |source| Self::Io { action, path: path.to_owned(), source }
+    }
+
+    /// A machine without a kernel, for formats that boot one.
+    #[must_use]
+    pub fn no_kernel(format: &'static str) -> Self {
+        let reason =
+            "the configuration names no kernel; add `kernel: {image: …}`, or build the tar format".into();
+        Self::Unfit { format, reason }
+    }
 }

@@ -1,1 +1,5 @@
-//! `run`.
+//! Starts what was built: one module a back-end, over what they share.
+
+pub mod disk;
+pub mod publish;
+pub mod qemu;

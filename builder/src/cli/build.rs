@@ -1,0 +1,144 @@
+//! `lkb build`.
+
+use std::fs;
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+
+use super::{Context, Outcome, SUCCESS};
+use crate::config::{self, Loaded, Source};
+use crate::output::{self, Format, Machine};
+use crate::pkg::Resolver;
+use crate::size::Size;
+
+/// Build an image from a configuration
+#[derive(Debug, clap::Args)]
+pub struct Options {
+    /// The prefix of the files that are written [default: the last FILE's name without its extension]
+    #[arg(long)]
+    pub name: Option<String>,
+
+    /// The directory that they are written into
+    #[arg(long, default_value = ".")]
+    pub dir: PathBuf,
+
+    /// The one file that is written instead, or - for standard output
+    #[arg(short = 'o', long = "o", value_name = "FILE", conflicts_with_all = ["name", "dir"])]
+    pub output: Option<PathBuf>,
+
+    /// What is written; several with commas between them [default: kernel+initrd, or tar with -o]
+    #[arg(short, long, value_name = "LIST", value_delimiter = ',')]
+    pub format: Vec<String>,
+
+    /// The size of disk images that have a fixed one
+    #[arg(long, default_value = "1024M")]
+    pub size: Size,
+
+    /// The architecture that the image is for
+    #[arg(long, default_value = super::host_arch())]
+    pub arch: String,
+
+    /// Show the merged configuration and build nothing
+    #[arg(long)]
+    pub dry_run: bool,
+
+    /// The configurations, merged from left to right; - is standard input
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+}
+
+/// The largest configuration that is read, in bytes; the parser has limits of its own.
+const MAX_CONFIGURATION: u64 = 16 << 20;
+
+pub fn run(options: &Options, context: &Context) -> Outcome {
+    let formats = options.formats()?;
+    let sources = options.files.iter().map(|file| source(file)).collect::<Result<Vec<_>, _>>()?;
+    let Loaded { config, warnings } = config::load(&sources, &Resolver::default())?;
+    for warning in warnings {
+        context.terminal.note(format_args!("warning: {warning}"));
+    }
+    if options.dry_run {
+        context.terminal.print(config.to_yaml()?.trim_end())?;
+        return SUCCESS;
+    }
+    let cache = context.cache()?;
+    let machine = crate::build::assemble(&config, &cache, &options.arch)?;
+    if let Some(file) = &options.output {
+        return stream(&machine, &cache, file, &formats);
+    }
+    let built =
+        output::write(&machine, &cache, &options.dir, &options.prefix(), options.size.bytes(), &formats)?;
+    for warning in built.warnings {
+        context.terminal.note(format_args!("warning: {warning}"));
+    }
+    for file in built.files {
+        context.terminal.print(file.display())?;
+    }
+    SUCCESS
+}
+
+impl Options {
+    fn formats(&self) -> Result<Vec<&'static dyn Format>, String> {
+        let default = if self.output.is_some() { "tar" } else { "kernel+initrd" };
+        let names: Vec<&str> = match self.format.as_slice() {
+            [] => vec![default],
+            names => names.iter().map(String::as_str).collect(),
+        };
+        names.into_iter().map(|name| output::format(name).ok_or_else(|| unknown_format(name))).collect()
+    }
+
+    fn prefix(&self) -> String {
+        let last = self.files.last().map_or(Path::new("-"), PathBuf::as_path);
+        match &self.name {
+            Some(name) => name.clone(),
+            None if last == Path::new("-") => "moby".into(),
+            None => last.file_stem().unwrap_or_default().to_string_lossy().into_owned(),
+        }
+    }
+}
+
+fn unknown_format(name: &str) -> String {
+    let known: Vec<&str> = output::FORMATS.iter().map(|format| format.name()).collect();
+    format!("unknown format `{name}`; known are {}", known.join(", "))
+}
+
+/// Writes the one format as a stream.
+fn stream(
+    machine: &Machine,
+    cache: &crate::image::Cache,
+    file: &Path,
+    formats: &[&'static dyn Format],
+) -> Outcome {
+    let [format] = formats else { return Err("with -o there can be one format only".into()) };
+    if file == Path::new("-") {
+        let mut out = std::io::stdout().lock();
+        format.stream(machine, &mut out).ok_or_else(|| no_stream(*format))??;
+        out.flush()?;
+        return SUCCESS;
+    }
+    let name = file.file_name().ok_or_else(|| format!("{} is no file name", file.display()))?;
+    let dir = file.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    output::write_stream(machine, cache, dir, &name.to_string_lossy(), *format)?
+        .ok_or_else(|| no_stream(*format))?;
+    SUCCESS
+}
+
+fn no_stream(format: &dyn Format) -> String {
+    format!("the format {} makes more than a stream: use --name and --dir instead of -o", format.name())
+}
+
+fn source(file: &Path) -> Result<Source, String> {
+    let mut text = String::new();
+    let name = file.display().to_string();
+    let mut read =
+        |mut from: &mut dyn Read| Read::by_ref(&mut from).take(MAX_CONFIGURATION).read_to_string(&mut text);
+    let result = if file == Path::new("-") {
+        read(&mut std::io::stdin())
+    } else {
+        fs::File::open(file).and_then(|mut file| read(&mut file))
+    };
+    result.map_err(|error| format!("cannot read {name}: {error}"))?;
+    let dir = (file != Path::new("-")).then(|| {
+        file.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new(".")).to_path_buf()
+    });
+    Ok(Source { name, text, dir })
+}

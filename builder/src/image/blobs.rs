@@ -1,0 +1,217 @@
+//! The cache's directory: names, locks, and files that are written whole or not at all.
+//!
+//! ```text
+//! oci-layout index.json blobs/sha256/HEX   an OCI image layout
+//! expanded/sha256/HEX                      compressed layers, expanded; named by diff id
+//! initrd/HEX                               compressed parts of initrds
+//! tmp/                                     being written; moved into place when complete
+//! .lock                                    held while index.json is read, changed and replaced
+//! .blobs.lock                              shared by who adds files, exclusive for who removes them
+//! ```
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+use std::process;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::UNIX_EPOCH;
+
+use super::ImageError;
+use super::digest::{Digest, Hashing};
+
+/// The directories of a cache.
+#[derive(Debug, Clone)]
+pub(super) struct Directories {
+    pub(super) root: PathBuf,
+}
+
+/// A lock that is held for as long as this lives; the kernel releases it when the process dies.
+#[derive(Debug)]
+pub(super) struct Lock(#[expect(dead_code, reason = "held, not used")] File);
+
+impl Directories {
+    /// Makes what is missing.
+    pub(super) fn open(root: &Path) -> Result<Self, ImageError> {
+        let root = std::path::absolute(root).map_err(ImageError::io("find", root))?;
+        let this = Self { root };
+        for dir in
+            [this.root.join("blobs/sha256"), this.root.join("expanded/sha256"), this.segments(), this.tmp()]
+        {
+            fs::create_dir_all(&dir).map_err(ImageError::io("create the image cache's directory", &dir))?;
+        }
+        this.sweep()?;
+        Ok(this)
+    }
+
+    pub(super) fn index(&self) -> PathBuf {
+        self.root.join("index.json")
+    }
+
+    pub(super) fn header(&self) -> PathBuf {
+        self.root.join("oci-layout")
+    }
+
+    pub(super) fn blobs(&self) -> PathBuf {
+        self.root.join("blobs/sha256")
+    }
+
+    pub(super) fn blob(&self, digest: Digest) -> PathBuf {
+        self.blobs().join(digest.hex())
+    }
+
+    pub(super) fn all_expanded(&self) -> PathBuf {
+        self.root.join("expanded/sha256")
+    }
+
+    pub(super) fn expanded(&self, diff_id: Digest) -> PathBuf {
+        self.all_expanded().join(diff_id.hex())
+    }
+
+    pub(super) fn segments(&self) -> PathBuf {
+        self.root.join("initrd")
+    }
+
+    fn tmp(&self) -> PathBuf {
+        self.root.join("tmp")
+    }
+
+    /// For changing `index.json`.
+    pub(super) fn lock_index(&self) -> Result<Lock, ImageError> {
+        self.lock(".lock", File::lock)
+    }
+
+    /// For adding files.
+    pub(super) fn lock_adding(&self) -> Result<Lock, ImageError> {
+        self.lock(".blobs.lock", File::lock_shared)
+    }
+
+    /// For removing files: nobody is adding any, and nobody is about to name what he has added.
+    pub(super) fn lock_removing(&self) -> Result<Lock, ImageError> {
+        self.lock(".blobs.lock", File::lock)
+    }
+
+    fn lock(&self, name: &str, lock: impl FnOnce(&File) -> io::Result<()>) -> Result<Lock, ImageError> {
+        let path = self.root.join(name);
+        let file = open_lock(&path).map_err(ImageError::io("open the lock", &path))?;
+        lock(&file).map_err(ImageError::io("lock", &path))?;
+        Ok(Lock(file))
+    }
+
+    /// Removes what killed writers left, unless somebody is writing now.
+    fn sweep(&self) -> Result<(), ImageError> {
+        let tmp = self.tmp();
+        let mut left = fs::read_dir(&tmp).map_err(ImageError::io("read", &tmp))?.peekable();
+        if left.peek().is_none() {
+            return Ok(());
+        }
+        let path = self.root.join(".blobs.lock");
+        let lock = open_lock(&path).map_err(ImageError::io("open the lock", &path))?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(fs::TryLockError::WouldBlock) => return Ok(()),
+            Err(fs::TryLockError::Error(error)) => return Err(ImageError::io("lock", &path)(error)),
+        }
+        for entry in left {
+            let path = entry.map_err(ImageError::io("read", &tmp))?.path();
+            fs::remove_file(&path).map_err(ImageError::io("remove", &path))?;
+        }
+        Ok(())
+    }
+
+    /// A file that is not there until [`NewFile::publish`]. The caller holds [`Self::lock_adding`].
+    pub(super) fn create(&self) -> Result<NewFile, ImageError> {
+        static COUNT: AtomicU64 = AtomicU64::new(0);
+        loop {
+            // Process ids repeat, over time and between containers that share a cache; the clock tells those apart.
+            let nanoseconds = UNIX_EPOCH.elapsed().unwrap_or_default().as_nanos();
+            let count = COUNT.fetch_add(1, Ordering::Relaxed);
+            let path = self.tmp().join(format!("{}-{nanoseconds}-{count}", process::id()));
+            match OpenOptions::new().write(true).create_new(true).open(&path) {
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                Err(error) => return Err(ImageError::io("create", &path)(error)),
+                Ok(file) => return Ok(NewFile { file, path, published: false }),
+            }
+        }
+    }
+
+    /// Writes a small file whole or not at all. The caller holds [`Self::lock_adding`].
+    pub(super) fn replace(&self, path: &Path, content: &[u8]) -> Result<(), ImageError> {
+        let mut new = self.create()?;
+        new.write_all(content).map_err(ImageError::io("write", path))?;
+        new.publish(path)
+    }
+
+    /// Copies a blob into the cache and returns its digest. The caller holds [`Self::lock_adding`].
+    pub(super) fn add_blob(&self, content: &mut dyn Read, limit: u64) -> Result<(Digest, u64), ImageError> {
+        let mut new = Hashing::new(self.create()?);
+        io::copy(&mut content.take(limit.saturating_add(1)), &mut new)
+            .map_err(ImageError::io("copy a blob into", &self.blobs()))?;
+        let (new, digest, len) = new.finish();
+        if len > limit {
+            let error = io::Error::other(format!("it has more than {limit} bytes"));
+            return Err(ImageError::io("copy a blob into", &self.blobs())(error));
+        }
+        new.publish(&self.blob(digest))?;
+        Ok((digest, len))
+    }
+
+    /// Copies a blob if it has this digest and size; returns the digest that it has. The caller holds
+    /// [`Self::lock_adding`].
+    pub(super) fn add_blob_as(
+        &self,
+        content: &mut dyn Read,
+        digest: Digest,
+        size: u64,
+    ) -> Result<Digest, ImageError> {
+        let mut new = Hashing::new(self.create()?);
+        let path = self.blob(digest);
+        io::copy(&mut content.take(size), &mut new).map_err(ImageError::io("copy a blob to", &path))?;
+        let (new, actual, _) = new.finish();
+        if actual == digest {
+            new.publish(&path)?;
+        }
+        Ok(actual)
+    }
+}
+
+fn open_lock(path: &Path) -> io::Result<File> {
+    OpenOptions::new().write(true).create(true).truncate(false).open(path)
+}
+
+/// A file under a temporary name, removed when it is dropped unpublished.
+#[derive(Debug)]
+pub(super) struct NewFile {
+    file: File,
+    path: PathBuf,
+    published: bool,
+}
+
+impl NewFile {
+    /// Makes it durable and gives it its name, replacing what was there.
+    pub(super) fn publish(mut self, path: &Path) -> Result<(), ImageError> {
+        self.file.sync_all().map_err(ImageError::io("write", path))?;
+        fs::rename(&self.path, path).map_err(ImageError::io("rename a new file to", path))?;
+        self.published = true;
+        let parent = path.parent().unwrap_or(Path::new("."));
+        File::open(parent).and_then(|dir| dir.sync_all()).map_err(ImageError::io("sync", parent))
+    }
+}
+
+impl Write for NewFile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.file.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+impl Drop for NewFile {
+    fn drop(&mut self) {
+        if !self.published {
+            // Best effort: the next sweep removes what stays.
+            drop(fs::remove_file(&self.path));
+        }
+    }
+}

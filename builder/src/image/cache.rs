@@ -1,0 +1,227 @@
+//! The image cache: an OCI image layout that several processes may use at once.
+
+use std::collections::{HashMap, HashSet};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use std::{env, fmt};
+
+use oci_spec::image::{Arch, Descriptor};
+
+use super::blobs::Directories;
+use super::digest::Digest;
+use super::document::{Documents, Manifest};
+use super::{Image, ImageError, Layer, Reference, VerifiedFile, index, layer};
+
+/// A directory of images.
+///
+/// Every file in it is written under another name, synced and renamed, so a killed process leaves no half of
+/// anything. `index.json` changes under a lock; blobs are removed only while nobody adds any.
+pub struct Cache {
+    pub(super) dirs: Directories,
+    pub(super) verified: Mutex<HashMap<Layer, Arc<VerifiedFile>>>,
+}
+
+/// One name in the cache.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listed {
+    /// The name as the index has it; normally a canonical [`Reference`].
+    pub name: String,
+    /// Digest of its manifest, or of its index of manifests.
+    pub digest: Digest,
+}
+
+impl fmt::Debug for Cache {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Cache").field("dirs", &self.dirs).finish_non_exhaustive()
+    }
+}
+
+impl Cache {
+    /// Opens a cache; makes it when it is not there.
+    ///
+    /// # Errors
+    /// When the directory cannot be read or made.
+    pub fn open(dir: &Path) -> Result<Self, ImageError> {
+        let dirs = Directories::open(dir)?;
+        index::initialise(&dirs)?;
+        Ok(Self { dirs, verified: Mutex::default() })
+    }
+
+    /// The directory: an OCI layout, which other tools read too.
+    #[must_use]
+    pub fn dir(&self) -> &Path {
+        &self.dirs.root
+    }
+
+    /// `LKB_CACHE`, else `LINUXKIT_CACHE`, else `~/.lkb/cache`.
+    ///
+    /// # Errors
+    /// When none of these variables nor `HOME` is set.
+    pub fn default_dir() -> Result<PathBuf, ImageError> {
+        default_dir(|name| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from))
+    }
+
+    /// Finds an image for this architecture, in Go's words (`amd64`, `arm64`). Its documents are verified now,
+    /// its layers by [`Self::verify`] or [`Self::layer`].
+    ///
+    /// # Errors
+    /// When the cache has this name but not for this architecture, or a document of it is missing, damaged or
+    /// unusable.
+    pub fn resolve(&self, reference: &Reference, arch_name: &str) -> Result<Option<Image>, ImageError> {
+        let Some(manifest) = self.find(reference, arch_name)? else { return Ok(None) };
+        let image = reference.to_string();
+        let layers = Documents { dirs: &self.dirs, image: &image }.layers(&manifest)?;
+        Ok(Some(Image {
+            reference: reference.clone(),
+            digest: manifest.digest,
+            config: manifest.config,
+            layers,
+        }))
+    }
+
+    /// The manifest that a reference means for an architecture.
+    pub(super) fn find(
+        &self,
+        reference: &Reference,
+        arch_name: &str,
+    ) -> Result<Option<Manifest>, ImageError> {
+        let image = reference.to_string();
+        let documents = Documents { dirs: &self.dirs, image: &image };
+        let wanted = Arch::from(arch_name);
+        let mut found = Vec::new();
+        for entry in self.candidates(reference, &documents)? {
+            match documents.select(&entry, &wanted)? {
+                Ok(manifest) => return Ok(Some(manifest)),
+                Err(platforms) => found.extend(platforms),
+            }
+        }
+        if found.is_empty() {
+            return Ok(None);
+        }
+        found.sort();
+        found.dedup();
+        Err(ImageError::Platform { image, wanted: arch_name.into(), found: found.join(", ") })
+    }
+
+    /// The descriptors that a reference may mean: entries of that name, or, for a digest, whatever has this
+    /// digest in the same repository.
+    fn candidates(
+        &self,
+        reference: &Reference,
+        documents: &Documents<'_>,
+    ) -> Result<Vec<Descriptor>, ImageError> {
+        let entries = index::load(&self.dirs)?;
+        let Some(digest) = reference.digest() else {
+            let is_it = |entry: &Descriptor| index::reference(entry).as_ref() == Some(reference);
+            return Ok(entries.into_iter().filter(is_it).collect());
+        };
+        let mut candidates = Vec::new();
+        for entry in entries {
+            if index::reference(&entry).is_none_or(|other| other.name() != reference.name()) {
+                continue;
+            }
+            if entry.digest().as_ref() == digest.to_string() {
+                candidates.push(entry);
+            } else {
+                let children = documents.manifests(&entry)?;
+                candidates.extend(
+                    children.into_iter().filter(|child| child.digest().as_ref() == digest.to_string()),
+                );
+            }
+        }
+        Ok(candidates)
+    }
+
+    /// All names, sorted.
+    ///
+    /// # Errors
+    /// When the index cannot be read.
+    pub fn list(&self) -> Result<Vec<Listed>, ImageError> {
+        let mut listed = Vec::new();
+        for entry in index::load(&self.dirs)? {
+            let Some(name) = index::name(&entry) else { continue };
+            let digest = Digest::of_descriptor(entry.digest())
+                .map_err(|error| ImageError::digest(name, "manifest", &error))?;
+            listed.push(Listed { name: name.to_owned(), digest });
+        }
+        listed.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(listed)
+    }
+
+    /// Takes a name out of the cache, and removes every blob that no other name leads to. Says whether the name
+    /// was there.
+    ///
+    /// # Errors
+    /// When the index cannot be changed or a file cannot be removed.
+    pub fn remove(&self, reference: &Reference) -> Result<bool, ImageError> {
+        let _removing = self.dirs.lock_removing()?;
+        let lock = self.dirs.lock_index()?;
+        let (removed, kept): (Vec<_>, Vec<_>) = index::load(&self.dirs)?
+            .into_iter()
+            .partition(|entry| index::reference(entry).as_ref() == Some(reference));
+        if removed.is_empty() {
+            return Ok(false);
+        }
+        // First the name, then what it named: whoever is killed in between leaves blobs without a name, which the
+        // next removal takes away, never a name without blobs.
+        index::store(&self.dirs, kept.clone())?;
+        drop(lock);
+        let used = self.used(&kept)?;
+        layer::remove_unused(&self.dirs.blobs(), |digest| used.contains(&digest))?;
+        layer::remove_expanded(self, |digest| used.contains(&digest))?;
+        Ok(true)
+    }
+
+    /// Removes every image, and all that was made of them.
+    ///
+    /// # Errors
+    /// When the index cannot be changed or a file cannot be removed.
+    pub fn clean(&self) -> Result<(), ImageError> {
+        let _removing = self.dirs.lock_removing()?;
+        let lock = self.dirs.lock_index()?;
+        index::store(&self.dirs, Vec::new())?;
+        drop(lock);
+        layer::remove_unused(&self.dirs.blobs(), |_| false)?;
+        layer::remove_expanded(self, |_| false)?;
+        layer::remove_unused(&self.dirs.segments(), |_| false)
+    }
+
+    /// Every blob and every diff id that these entries lead to. What cannot be read leads nowhere.
+    fn used(&self, entries: &[Descriptor]) -> Result<HashSet<Digest>, ImageError> {
+        let mut used = HashSet::new();
+        for entry in entries {
+            let name = index::name(entry).unwrap_or("without a name");
+            let documents = Documents { dirs: &self.dirs, image: name };
+            used.extend(documents.digest(entry, "manifest"));
+            let children = match documents.manifests(entry) {
+                Err(error @ ImageError::Io { .. }) => return Err(error),
+                children => children.unwrap_or_default(),
+            };
+            for child in children {
+                used.extend(documents.digest(&child, "manifest"));
+                let manifest = match documents.manifest_alone(&child) {
+                    Err(error @ ImageError::Io { .. }) => return Err(error),
+                    Err(_) => continue,
+                    Ok(manifest) => manifest,
+                };
+                used.extend(documents.digest(manifest.config(), "configuration"));
+                for layer in manifest.layers() {
+                    used.extend(documents.digest(layer, "layer"));
+                }
+                if let Ok(config) = documents.manifest(&child) {
+                    used.extend(
+                        config.config.rootfs().diff_ids().iter().filter_map(|id| id.parse::<Digest>().ok()),
+                    );
+                }
+            }
+        }
+        Ok(used)
+    }
+}
+
+fn default_dir(variable: impl Fn(&str) -> Option<PathBuf>) -> Result<PathBuf, ImageError> {
+    variable("LKB_CACHE")
+        .or_else(|| variable("LINUXKIT_CACHE"))
+        .or_else(|| variable("HOME").map(|home| home.join(".lkb/cache")))
+        .ok_or(ImageError::NoHome)
+}

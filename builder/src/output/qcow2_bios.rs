@@ -1,0 +1,33 @@
+//! `qcow2-bios`: a disk of a chosen size for BIOS machines, in the format that clouds and qemu take.
+
+use super::qcow2::{self, Qcow2Error};
+use super::{Format, Job, OutputError, raw_bios};
+
+/// `NAME.qcow2`.
+#[derive(Debug, Clone, Copy)]
+pub struct Qcow2Bios;
+
+const NAME: &str = "qcow2-bios";
+
+impl Format for Qcow2Bios {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn files(&self, name: &str) -> Vec<String> {
+        vec![format!("{name}.qcow2")]
+    }
+
+    fn write(&self, job: &Job<'_>) -> Result<(), OutputError> {
+        let mut raw = job.scratch(&format!("{}-{NAME}", job.name))?;
+        let raw_path = raw.path().to_owned();
+        raw_bios::disk(NAME, job, raw.file_mut(), &raw_path, Some(job.size))?;
+        let mut out = job.create(&format!("{}.qcow2", job.name))?;
+        let path = out.path().to_owned();
+        match qcow2::write(raw.file_mut(), out.file_mut()) {
+            Ok(()) => Ok(()),
+            Err(Qcow2Error::Write(source)) => Err(OutputError::io("write", &path)(source)),
+            Err(source) => Err(OutputError::Disk { format: NAME, source: Box::new(source) }),
+        }
+    }
+}

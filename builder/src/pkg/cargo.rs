@@ -1,0 +1,185 @@
+//! Static binaries of a Rust workspace.
+//!
+//! They are built on the host with its cargo and shared target directory, not in a Dockerfile stage: all
+//! packages of a workspace then compile their dependencies once.
+
+use std::collections::{BTreeSet, HashMap};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde::Deserialize;
+
+use super::PkgError;
+
+/// Static needs the target to be named: else procedural macros, which are loaded at run time, would be static too.
+const TARGET: &str = "x86_64-unknown-linux-gnu";
+/// The cargo profile of what boots.
+const PROFILE: &str = "dist";
+
+/// A Rust workspace, as `cargo metadata` tells it.
+#[derive(Debug, Deserialize)]
+pub struct Workspace {
+    #[serde(rename = "workspace_root")]
+    root: PathBuf,
+    #[serde(rename = "target_directory")]
+    target: PathBuf,
+    packages: Vec<Crate>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Crate {
+    manifest_path: PathBuf,
+    dependencies: Vec<Dependency>,
+    targets: Vec<Target>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Dependency {
+    path: Option<PathBuf>,
+    kind: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Target {
+    name: String,
+    kind: Vec<String>,
+}
+
+impl Crate {
+    fn dir(&self) -> &Path {
+        self.manifest_path.parent().unwrap_or(&self.manifest_path)
+    }
+
+    fn has_binary(&self, name: &str) -> bool {
+        self.targets.iter().any(|t| t.name == name && t.kind.iter().any(|k| k == "bin"))
+    }
+}
+
+impl Workspace {
+    /// The workspace that holds `dir`.
+    ///
+    /// # Errors
+    /// When cargo is missing or finds no workspace.
+    pub fn around(dir: &Path) -> Result<Self, PkgError> {
+        let args = ["metadata", "--format-version", "1", "--no-deps", "--offline"];
+        let out = run(Command::new("cargo").current_dir(dir).args(args), "looking for the Rust workspace")?;
+        serde_json::from_slice(&out).map_err(|e| PkgError::Manifest {
+            file: dir.join("Cargo.toml"),
+            message: format!("cargo metadata says what can't be understood: {e}"),
+        })
+    }
+
+    /// The directories and files that decide what `binaries` become.
+    ///
+    /// # Errors
+    /// When the workspace has no such binary.
+    pub fn sources(&self, binaries: &[String]) -> Result<Vec<PathBuf>, PkgError> {
+        let by_dir: HashMap<&Path, &Crate> = self.packages.iter().map(|c| (c.dir(), c)).collect();
+        let mut found = BTreeSet::new();
+        let mut open = Vec::new();
+        for name in binaries {
+            open.push(self.crate_of(name)?.dir());
+        }
+        while let Some(dir) = open.pop() {
+            if !found.insert(dir.to_path_buf()) {
+                continue;
+            }
+            let dependencies = by_dir.get(dir).map(|c| c.dependencies.as_slice()).unwrap_or_default();
+            let wanted = dependencies.iter().filter(|d| d.kind.as_deref() != Some("dev"));
+            open.extend(wanted.filter_map(|d| d.path.as_deref()));
+        }
+        let mut all: Vec<PathBuf> = found.into_iter().collect();
+        all.extend(["Cargo.toml", "Cargo.lock"].map(|f| self.root.join(f)));
+        Ok(all)
+    }
+
+    /// Builds `binaries`, and returns where each is.
+    ///
+    /// # Errors
+    /// When cargo fails; what it said goes to the terminal.
+    pub fn build(&self, binaries: &BTreeSet<String>) -> Result<HashMap<String, PathBuf>, PkgError> {
+        let mut cargo = Command::new("cargo");
+        cargo.current_dir(&self.root).args(["build", "--locked", "--profile", PROFILE, "--target", TARGET]);
+        // No path of this machine goes into a binary, so that another machine makes the same one.
+        let flags = format!(
+            "-C target-feature=+crt-static --remap-path-prefix={}=/src --remap-path-prefix={}=/cargo",
+            self.root.display(),
+            cargo_home().display(),
+        );
+        cargo.env("RUSTFLAGS", flags).env_remove("CARGO_ENCODED_RUSTFLAGS");
+        for name in binaries {
+            cargo.arg("--bin").arg(name);
+        }
+        let status = cargo.status().map_err(|_| missing())?;
+        if !status.success() {
+            return Err(PkgError::Command {
+                doing: format!("compiling {}", binaries.iter().cloned().collect::<Vec<_>>().join(", ")),
+                command: format!("cargo build --profile {PROFILE}"),
+                outcome: status.to_string(),
+                output: String::new(),
+            });
+        }
+        let made = self.target.join(TARGET).join(PROFILE);
+        Ok(binaries.iter().map(|name| (name.clone(), made.join(name))).collect())
+    }
+
+    fn crate_of(&self, binary: &str) -> Result<&Crate, PkgError> {
+        self.packages.iter().find(|c| c.has_binary(binary)).ok_or_else(|| PkgError::Manifest {
+            file: self.root.join("Cargo.toml"),
+            message: format!("the workspace has no binary `{binary}`"),
+        })
+    }
+
+    /// The workspace's top directory.
+    #[must_use]
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+}
+
+fn cargo_home() -> PathBuf {
+    let home = || PathBuf::from(std::env::var_os("HOME").unwrap_or_default()).join(".cargo");
+    std::env::var_os("CARGO_HOME").map_or_else(home, PathBuf::from)
+}
+
+fn run(command: &mut Command, doing: &str) -> Result<Vec<u8>, PkgError> {
+    let out = command.output().map_err(|_| missing())?;
+    if out.status.success() {
+        return Ok(out.stdout);
+    }
+    Err(PkgError::Command {
+        doing: doing.into(),
+        command: format!("{command:?}"),
+        outcome: out.status.to_string(),
+        output: String::from_utf8_lossy(&out.stderr).trim_end().into(),
+    })
+}
+
+fn missing() -> PkgError {
+    PkgError::Missing {
+        doing: "compiling a package's binaries".into(),
+        program: "cargo".into(),
+        remedy: "install Rust".into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_sources_of_a_binary_are_its_crate_the_crates_below_it_and_the_lock_file() {
+        let workspace = Workspace::around(Path::new(env!("CARGO_MANIFEST_DIR"))).unwrap();
+        let sources = workspace.sources(&["init".into()]).unwrap();
+        let names: Vec<_> =
+            sources.iter().map(|p| p.strip_prefix(workspace.root()).unwrap().to_str().unwrap()).collect();
+        assert_eq!(names, ["init", "layout", "Cargo.toml", "Cargo.lock"]);
+    }
+
+    #[test]
+    fn an_unknown_binary_is_named() {
+        let workspace = Workspace::around(Path::new(env!("CARGO_MANIFEST_DIR"))).unwrap();
+        let error = workspace.sources(&["nope".into()]).unwrap_err().to_string();
+        assert!(error.contains("`nope`"), "{error}");
+    }
+}

@@ -1,0 +1,129 @@
+//! A package's tag: a hash of its sources, the same that LinuxKit computes for the same git tree.
+
+use std::path::{Path, PathBuf};
+
+use sha1::{Digest, Sha1};
+
+use super::PkgError;
+use super::git::{WorkTree, hex};
+
+/// The tag of a package that git doesn't know.
+pub const UNVERSIONED: &str = "latest";
+
+/// The content hash of `package` and of the `extra` sources that go into it.
+///
+/// | sources | hash |
+/// |---|---|
+/// | the package alone | git's hash of its tree |
+/// | with extra sources | SHA-1 over the text of all their hashes, in the order given |
+/// | changed since the commit | the same, then `-dirty-` and seven digits of a hash of the contents |
+/// | not in git | [`UNVERSIONED`] |
+///
+/// # Errors
+/// When git fails, or a source does not exist.
+pub fn content_hash(package: &Path, extra: &[PathBuf]) -> Result<String, PkgError> {
+    let Some(tree) = WorkTree::around(package)? else { return Ok(UNVERSIONED.into()) };
+    let mut objects = Vec::new();
+    let mut dirt = Vec::new();
+    for path in std::iter::once(package).chain(extra.iter().map(PathBuf::as_path)) {
+        if let Some(object) = tree.object("HEAD", path)? {
+            objects.push(object);
+        }
+        if let Some(contents) = tree.dirt(path)? {
+            dirt.push(contents);
+        }
+    }
+    Ok(combine(&objects, &dirt, !extra.is_empty()))
+}
+
+/// The tag from git's hashes of the sources and from the hashes of those that changed since.
+fn combine(objects: &[String], dirt: &[String], several: bool) -> String {
+    let clean = match objects {
+        [one] if !several => one.clone(),
+        many => hex(&Sha1::digest(many.concat())),
+    };
+    match dirt {
+        [] => clean,
+        [one] => format!("{clean}-dirty-{}", &one[..7]),
+        many => format!("{clean}-dirty-{}", &hex(&Sha1::digest(many.concat()))[..7]),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use super::*;
+
+    fn git(dir: &Path, args: &[&str]) -> String {
+        let out = Command::new("git")
+            .arg("-C")
+            .arg(dir)
+            .args(["-c", "user.name=t", "-c", "user.email=t@example.org"])
+            .args(args)
+            .output()
+            .unwrap();
+        assert!(out.status.success(), "git {args:?}: {}", String::from_utf8_lossy(&out.stderr));
+        String::from_utf8(out.stdout).unwrap().trim().to_string()
+    }
+
+    fn repository() -> tempfile::TempDir {
+        let dir = tempfile::tempdir().unwrap();
+        for (file, text) in [("pkg/a/build.yml", "image: a\n"), ("src/lib.rs", "// a\n")] {
+            let path = dir.path().join(file);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, text).unwrap();
+        }
+        git(dir.path(), &["init", "-q"]);
+        git(dir.path(), &["add", "."]);
+        git(dir.path(), &["commit", "-qm", "one"]);
+        dir
+    }
+
+    #[test]
+    fn a_clean_package_is_tagged_with_gits_tree_hash() {
+        let dir = repository();
+        let hash = content_hash(&dir.path().join("pkg/a"), &[]).unwrap();
+        assert_eq!(hash, git(dir.path(), &["rev-parse", "HEAD:pkg/a"]));
+    }
+
+    #[test]
+    fn a_change_in_the_package_or_in_an_extra_source_makes_it_dirty() {
+        let dir = repository();
+        let (package, extra) = (dir.path().join("pkg/a"), vec![dir.path().join("src")]);
+        let clean = content_hash(&package, &extra).unwrap();
+        assert!(!clean.contains("dirty"), "{clean}");
+
+        std::fs::write(dir.path().join("src/lib.rs"), "// b\n").unwrap();
+        let first = content_hash(&package, &extra).unwrap();
+        assert!(first.starts_with(&format!("{clean}-dirty-")), "{first}");
+        std::fs::write(package.join("new"), "x").unwrap();
+        let second = content_hash(&package, &extra).unwrap();
+        assert_ne!(first, second);
+        assert_eq!(second, content_hash(&package, &extra).unwrap(), "the same files must give the same tag");
+    }
+
+    #[test]
+    fn a_dirty_package_has_the_suffix_that_linuxkit_gives_it() {
+        let dir = repository();
+        let package = dir.path().join("pkg/a");
+        std::fs::write(package.join("build.yml"), "image: b\n").unwrap();
+        let contents = hex(&sha2::Sha256::digest("image: b\n"));
+        let tree = git(dir.path(), &["rev-parse", "HEAD:pkg/a"]);
+        assert_eq!(content_hash(&package, &[]).unwrap(), format!("{tree}-dirty-{}", &contents[..7]));
+    }
+
+    #[test]
+    fn touching_a_file_does_not_make_it_dirty() {
+        let dir = repository();
+        let file = dir.path().join("pkg/a/build.yml");
+        std::fs::write(&file, "image: a\n").unwrap();
+        assert!(!content_hash(&dir.path().join("pkg/a"), &[]).unwrap().contains("dirty"));
+    }
+
+    #[test]
+    fn a_directory_outside_git_is_unversioned() {
+        let dir = tempfile::tempdir().unwrap();
+        assert_eq!(content_hash(dir.path(), &[]).unwrap(), UNVERSIONED);
+    }
+}

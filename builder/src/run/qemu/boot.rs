@@ -1,0 +1,193 @@
+//! What `lkb run PATH` stands for.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use thiserror::Error;
+
+/// What a machine can be booted from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// A disk image.
+    Disk,
+    /// A CD image.
+    Iso,
+    /// `PATH-kernel` and `PATH-initrd.img`.
+    Kernel,
+}
+
+/// The files that were found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Candidate {
+    /// A disk image.
+    Disk(PathBuf),
+    /// A CD image.
+    Iso(PathBuf),
+    /// A kernel, its initrd, and its command line if there is one.
+    Kernel {
+        /// `PATH-kernel`.
+        kernel: PathBuf,
+        /// `PATH-initrd.img`.
+        initrd: PathBuf,
+        /// `PATH-cmdline`, which a build writes only when it has one.
+        cmdline: Option<PathBuf>,
+    },
+}
+
+/// Why there is nothing to boot.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum NotFound {
+    /// A configuration instead of what is built from it.
+    #[error("{} is a configuration: build it first with `lkb build {}`", .0.display(), .0.display())]
+    Configuration(PathBuf),
+    /// None of these files is there.
+    #[error("found nothing to boot: looked for {}", list(.0))]
+    Nothing(Vec<PathBuf>),
+    /// There is a kernel without an initrd.
+    #[error("{} is missing beside {}: build format kernel+initrd again", initrd.display(), kernel.display())]
+    Initrd {
+        /// The kernel that is there.
+        kernel: PathBuf,
+        /// The initrd that is not.
+        initrd: PathBuf,
+    },
+}
+
+fn list(paths: &[PathBuf]) -> String {
+    paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ")
+}
+
+/// Finds out what to boot. Looked for, in this order: the file `path` itself, a CD image if it ends in `.iso`, else a
+/// disk image; `path-kernel`; the disk images that a build with the name `path` writes; its CD image.
+///
+/// # Errors
+/// When nothing is there, or not what `mode` demands.
+pub fn detect(
+    path: &Path,
+    mode: Option<Mode>,
+    is_file: &dyn Fn(&Path) -> bool,
+) -> Result<Candidate, NotFound> {
+    let wanted = |kind| mode.is_none_or(|mode| mode == kind);
+    let kernel = suffixed(path, "-kernel");
+    let mut tried = Vec::new();
+
+    if mode != Some(Mode::Kernel) {
+        if is_file(path) {
+            let named = path.extension().and_then(|extension| extension.to_str()).unwrap_or("");
+            return match (mode, named) {
+                (None, "yml" | "yaml") => Err(NotFound::Configuration(path.to_owned())),
+                (Some(Mode::Iso), _) | (None, "iso") => Ok(Candidate::Iso(path.to_owned())),
+                _ => Ok(Candidate::Disk(path.to_owned())),
+            };
+        }
+        tried.push(path.to_owned());
+    }
+    if wanted(Mode::Kernel) {
+        if is_file(&kernel) {
+            let initrd = suffixed(path, "-initrd.img");
+            if !is_file(&initrd) {
+                return Err(NotFound::Initrd { kernel, initrd });
+            }
+            let cmdline = Some(suffixed(path, "-cmdline")).filter(|cmdline| is_file(cmdline));
+            return Ok(Candidate::Kernel { kernel, initrd, cmdline });
+        }
+        tried.push(kernel);
+    }
+    let disks = [".qcow2", "-bios.img", ".raw"].map(|suffix| (Mode::Disk, suffix));
+    for (kind, suffix) in disks.into_iter().chain([(Mode::Iso, ".iso")]).filter(|(kind, _)| wanted(*kind)) {
+        let found = suffixed(path, suffix);
+        if is_file(&found) {
+            return Ok(if kind == Mode::Iso { Candidate::Iso(found) } else { Candidate::Disk(found) });
+        }
+        tried.push(found);
+    }
+    Err(NotFound::Nothing(tried))
+}
+
+/// Where a machine keeps its state when nothing else is said: `PREFIX-state`, the prefix being the path without the
+/// extension of an image.
+pub fn default_state(path: &Path) -> PathBuf {
+    let image = path
+        .extension()
+        .is_some_and(|extension| ["qcow2", "img", "raw", "iso"].iter().any(|known| extension == *known));
+    suffixed(&if image { path.with_extension("") } else { path.to_owned() }, "-state")
+}
+
+fn suffixed(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = OsString::from(path);
+    name.push(suffix);
+    name.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn detect_among(path: &str, mode: Option<Mode>, files: &[&str]) -> Result<Candidate, NotFound> {
+        detect(Path::new(path), mode, &|path| files.iter().any(|file| Path::new(file) == path))
+    }
+
+    fn disk(path: &str) -> Candidate {
+        Candidate::Disk(path.into())
+    }
+
+    fn kernel(prefix: &str, cmdline: bool) -> Candidate {
+        Candidate::Kernel {
+            kernel: format!("{prefix}-kernel").into(),
+            initrd: format!("{prefix}-initrd.img").into(),
+            cmdline: cmdline.then(|| format!("{prefix}-cmdline").into()),
+        }
+    }
+
+    #[test]
+    fn what_is_there_decides_what_is_booted() {
+        let built = ["d/m-kernel", "d/m-initrd.img", "d/m-cmdline", "d/m.qcow2"];
+        for (path, mode, files, expected) in [
+            ("m.qcow2", None, &["m.qcow2"][..], disk("m.qcow2")),
+            ("m-bios.img", None, &["m-bios.img"], disk("m-bios.img")),
+            ("m.raw", None, &["m.raw"], disk("m.raw")),
+            ("image", None, &["image", "image-kernel"], disk("image")),
+            ("m.iso", None, &["m.iso"], Candidate::Iso("m.iso".into())),
+            ("odd", Some(Mode::Iso), &["odd"], Candidate::Iso("odd".into())),
+            ("d/m", None, &built, kernel("d/m", true)),
+            ("d/m", None, &built[..2], kernel("d/m", false)),
+            ("d/m", Some(Mode::Disk), &built, disk("d/m.qcow2")),
+            ("d/m", None, &built[3..], disk("d/m.qcow2")),
+            ("m", None, &["m-bios.img"], disk("m-bios.img")),
+            ("m", None, &["m.iso"], Candidate::Iso("m.iso".into())),
+            (
+                "m.qcow2",
+                Some(Mode::Kernel),
+                &["m.qcow2", "m.qcow2-kernel", "m.qcow2-initrd.img"],
+                kernel("m.qcow2", false),
+            ),
+        ] {
+            assert_eq!(detect_among(path, mode, files), Ok(expected), "{path} {mode:?} {files:?}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_booted_says_why() {
+        for (path, mode, files, message) in [
+            ("m", None, &[][..], "looked for m, m-kernel, m.qcow2, m-bios.img, m.raw, m.iso"),
+            ("m", Some(Mode::Kernel), &["m"], "looked for m-kernel"),
+            ("m.yml", None, &["m.yml"], "lkb build m.yml"),
+            ("m", None, &["m-kernel"], "m-initrd.img is missing beside m-kernel"),
+        ] {
+            let error = detect_among(path, mode, files).unwrap_err().to_string();
+            assert!(error.contains(message), "{error}");
+        }
+    }
+
+    #[test]
+    fn the_state_lies_beside_the_image() {
+        for (path, state) in [
+            ("out/demo", "out/demo-state"),
+            ("out/demo.qcow2", "out/demo-state"),
+            ("v1.2", "v1.2-state"),
+            ("demo-bios.img", "demo-bios-state"),
+        ] {
+            assert_eq!(default_state(Path::new(path)), Path::new(state));
+        }
+    }
+}
