@@ -1,0 +1,125 @@
+//! The command line. Pure.
+
+use std::time::Duration;
+
+use thiserror::Error;
+
+/// What `--help` prints.
+pub const USAGE: &str = "\
+usage: metadata [-v] [--deadline SECONDS] [PROVIDER...]
+
+Asks the cloud about this machine and writes the answer below /var/config. Providers: openstack (all, when none is named).
+
+  -v, --verbose        say what is asked and answered, and every file that is written
+  --deadline SECONDS   give up after this time (30; 1 to 3600)
+  -h, --help           print this
+  --version            print the version
+
+Exit status: 0 when metadata was written, or when there is none to be had and defaults were;
+1 when something was refused or could not be written (everything else is in place then).
+";
+
+const DEADLINES: std::ops::RangeInclusive<u64> = 1..=3600;
+
+/// What is asked for.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Command {
+    /// Ask and write.
+    Run(Options),
+    /// Print this.
+    Print(String),
+}
+
+/// How to ask.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Options {
+    /// Say more.
+    pub verbose: bool,
+    /// For everything together.
+    pub deadline: Duration,
+    /// Names as given; none means all.
+    pub providers: Vec<String>,
+}
+
+/// A command line that makes no sense.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum UsageError {
+    /// No such option.
+    #[error("unknown option {}: see metadata --help", crate::tree::Quoted(.0))]
+    UnknownOption(String),
+    /// A deadline that is none.
+    #[error("--deadline needs a number of seconds from {} to {}", DEADLINES.start(), DEADLINES.end())]
+    Deadline,
+    /// Not UTF-8.
+    #[error("an argument is not text")]
+    NotText,
+}
+
+/// Reads the arguments after the program's name. Long options may have one dash or two.
+///
+/// # Errors
+/// [`UsageError`] for what is not an option.
+pub fn parse(arguments: &[String]) -> Result<Command, UsageError> {
+    let mut options = Options { verbose: false, deadline: Duration::from_secs(30), providers: Vec::new() };
+    let mut rest = arguments.iter().map(String::as_str);
+    while let Some(argument) = rest.next() {
+        let Some(option) = argument.strip_prefix("--").or_else(|| argument.strip_prefix('-')) else {
+            options.providers.push(argument.to_owned());
+            continue;
+        };
+        match option.split_once('=').map_or((option, None), |(name, value)| (name, Some(value))) {
+            ("v" | "verbose", None) => options.verbose = true,
+            ("deadline", value) => {
+                let seconds = value.or_else(|| rest.next()).and_then(|text| text.parse().ok());
+                let seconds = seconds.filter(|s| DEADLINES.contains(s)).ok_or(UsageError::Deadline)?;
+                options.deadline = Duration::from_secs(seconds);
+            }
+            ("h" | "help", None) => return Ok(Command::Print(USAGE.to_owned())),
+            ("version", None) => {
+                return Ok(Command::Print(format!("metadata {}\n", env!("CARGO_PKG_VERSION"))));
+            }
+            _ => return Err(UsageError::UnknownOption(argument.to_owned())),
+        }
+    }
+    Ok(Command::Run(options))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn arguments(line: &str) -> Result<Command, UsageError> {
+        parse(&line.split_whitespace().map(str::to_owned).collect::<Vec<_>>())
+    }
+
+    fn run(verbose: bool, deadline: u64, providers: &[&str]) -> Result<Command, UsageError> {
+        let providers = providers.iter().map(ToString::to_string).collect();
+        Ok(Command::Run(Options { verbose, deadline: Duration::from_secs(deadline), providers }))
+    }
+
+    #[test]
+    fn options_and_providers_come_in_any_order() {
+        assert_eq!(arguments(""), run(false, 30, &[]));
+        assert_eq!(arguments("-v openstack"), run(true, 30, &["openstack"]));
+        assert_eq!(arguments("openstack --verbose other"), run(true, 30, &["openstack", "other"]));
+        assert_eq!(arguments("--deadline 5"), run(false, 5, &[]));
+        assert_eq!(arguments("-deadline=5 -v"), run(true, 5, &[]));
+    }
+
+    #[test]
+    fn nonsense_is_refused() {
+        for line in ["--deadline", "--deadline x", "--deadline 0", "--deadline -1", "--deadline=4000"] {
+            assert_eq!(arguments(line), Err(UsageError::Deadline), "{line}");
+        }
+        for line in ["-x", "--address 10.0.0.1", "-", "--", "-v=1"] {
+            assert!(matches!(arguments(line), Err(UsageError::UnknownOption(_))), "{line}");
+        }
+    }
+
+    #[test]
+    fn help_names_every_provider() {
+        for provider in crate::provider::ALL {
+            assert!(USAGE.contains(provider.name()), "{}", provider.name());
+        }
+    }
+}

@@ -1,0 +1,302 @@
+//! Trees into real directories.
+
+use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+
+use tempfile::TempDir;
+
+use super::*;
+
+fn name(text: &str) -> Name {
+    Name::new(text).unwrap()
+}
+
+fn tree<const N: usize>(list: [(&str, Node); N]) -> Entries {
+    list.into_iter().map(|(n, node)| (name(n), node)).collect()
+}
+
+fn dir<const N: usize>(list: [(&str, Node); N]) -> Node {
+    Node::directory(0o755, tree(list))
+}
+
+fn file(text: &str) -> Node {
+    Node::file(0o644, text)
+}
+
+/// Paths with contents, sorted: what a reader sees; the manifest aside.
+fn seen(root: &Path) -> Vec<String> {
+    fn walk(root: &Path, at: &Path, found: &mut Vec<String>) {
+        for entry in fs::read_dir(at).unwrap() {
+            let path = entry.unwrap().path();
+            let shown = path.strip_prefix(root).unwrap().display().to_string();
+            let kind = fs::symlink_metadata(&path).unwrap();
+            if kind.is_dir() {
+                found.push(format!("{shown}/"));
+                walk(root, &path, found);
+            } else if kind.is_symlink() {
+                found.push(format!("{shown} -> {}", fs::read_link(&path).unwrap().display()));
+            } else {
+                found.push(format!("{shown} = {}", fs::read_to_string(&path).unwrap()));
+            }
+        }
+    }
+    let mut found = Vec::new();
+    walk(root, root, &mut found);
+    found.retain(|line| !line.starts_with(MANIFEST));
+    found.sort();
+    found
+}
+
+fn target() -> (TempDir, PathBuf) {
+    let outer = TempDir::new().unwrap();
+    let target = outer.path().join("config");
+    (outer, target)
+}
+
+fn put(target: &Path, tree: &Entries) -> Done {
+    materialise(target, tree, Earlier::Replace).unwrap()
+}
+
+fn mode(path: &Path) -> u32 {
+    fs::symlink_metadata(path).unwrap().permissions().mode() & 0o7777
+}
+
+#[test]
+fn a_tree_is_written_with_its_permissions_whatever_the_umask() {
+    let (_outer, target) = target();
+    let wanted = tree([
+        ("provider", file("openstack")),
+        ("secret", Node::file(0o600, "s")),
+        ("open", Node::file(0o777, "o")),
+        ("none", Node::file(0, "n")),
+        ("ssh", Node::directory(0o700, tree([("authorized_keys", Node::file(0o600, "key\n"))]))),
+        ("shared", Node::directory(0o777, tree([("sub", dir([("deep", file("d"))]))]))),
+    ]);
+    let done = put(&target, &wanted);
+    assert_eq!((done.swapped, done.conflicts, done.notes), (6, vec![], vec![]));
+    for (path, wanted) in [
+        ("", 0o755),
+        ("provider", 0o644),
+        ("secret", 0o600),
+        ("open", 0o777),
+        ("none", 0),
+        ("ssh", 0o700),
+        ("ssh/authorized_keys", 0o600),
+        ("shared", 0o777),
+        ("shared/sub", 0o755),
+        (MANIFEST, 0o600),
+    ] {
+        assert_eq!(mode(&target.join(path)), wanted, "{path}");
+    }
+    assert_eq!(fs::read_to_string(target.join("shared/sub/deep")).unwrap(), "d");
+}
+
+#[test]
+fn a_second_run_replaces_the_first_and_leaves_nothing_of_it() {
+    let (_outer, target) = target();
+    put(
+        &target,
+        &tree([("a", file("1")), ("d", dir([("x", file("1")), ("y", file("1"))])), ("old", file("1"))]),
+    );
+    let before = fs::metadata(&target).unwrap().ino();
+    let done = put(&target, &tree([("a", dir([("now", file("2"))])), ("d", dir([("x", file("2"))]))]));
+    assert_eq!(seen(&target), ["a/", "a/now = 2", "d/", "d/x = 2"]);
+    assert_eq!((done.swapped, done.removed), (2, 1));
+    assert_eq!(fs::metadata(&target).unwrap().ino(), before, "the directory that others bind has changed");
+    put(&target, &Entries::new());
+    assert_eq!(seen(&target), [""; 0]);
+}
+
+#[test]
+fn what_the_image_put_there_stays_unless_it_is_named() {
+    let (_outer, target) = target();
+    fs::create_dir_all(target.join("app")).unwrap();
+    fs::write(target.join("app/base.conf"), "image").unwrap();
+    fs::write(target.join("app/port"), "80").unwrap();
+    fs::write(target.join("motd"), "image").unwrap();
+    let user = tree([("app", dir([("port", file("8080")), ("extra", file("e"))]))]);
+    put(&target, &user);
+    let with_user = ["app/", "app/base.conf = image", "app/extra = e", "app/port = 8080", "motd = image"];
+    assert_eq!(seen(&target), with_user);
+    put(&target, &user);
+    assert_eq!(seen(&target), with_user);
+    put(&target, &Entries::new());
+    assert_eq!(seen(&target), ["app/", "app/base.conf = image", "motd = image"]);
+}
+
+#[test]
+fn a_file_for_a_directory_of_the_image_is_a_conflict_and_the_rest_applies() {
+    let (_outer, target) = target();
+    fs::create_dir_all(target.join("app/sub")).unwrap();
+    fs::write(target.join("motd"), "image").unwrap();
+    let done = put(
+        &target,
+        &tree([("app", dir([("sub", file("x")), ("y", file("y"))])), ("motd", dir([("z", file("z"))]))]),
+    );
+    assert_eq!(done.conflicts, ["app/sub", "motd"]);
+    assert_eq!(seen(&target), ["app/", "app/sub/", "app/y = y", "motd = image"]);
+}
+
+#[test]
+fn a_planted_link_is_replaced_or_refused_and_never_followed() {
+    let (outer, target) = target();
+    let victim = outer.path().join("victim");
+    fs::create_dir_all(&target).unwrap();
+    fs::create_dir_all(&victim).unwrap();
+    fs::write(victim.join("passwd"), "root").unwrap();
+    symlink(victim.join("passwd"), target.join("hostname")).unwrap();
+    symlink(&victim, target.join("app")).unwrap();
+    symlink(&victim, target.join("ssh")).unwrap();
+    let wanted = tree([
+        ("hostname", file("web")),
+        ("app", dir([("passwd", file("evil"))])),
+        ("ssh", dir([("passwd", Node::placeholder(0o600))])),
+    ]);
+    let done = put(&target, &wanted);
+    assert_eq!(done.conflicts, ["app", "ssh"]);
+    assert_eq!(fs::read_to_string(target.join("hostname")).unwrap(), "web");
+    assert!(!target.join("hostname").is_symlink());
+    assert_eq!(seen(&victim), ["passwd = root"]);
+}
+
+#[test]
+fn a_link_planted_where_a_directory_of_ours_was_is_removed_and_not_followed() {
+    let (outer, target) = target();
+    let victim = outer.path().join("victim");
+    fs::create_dir_all(&victim).unwrap();
+    fs::write(victim.join("x"), "theirs").unwrap();
+    let wanted = tree([("d", dir([("x", file("1"))]))]);
+    put(&target, &wanted);
+    fs::remove_dir_all(target.join("d")).unwrap();
+    symlink(&victim, target.join("d")).unwrap();
+    put(&target, &wanted);
+    assert_eq!(seen(&target), ["d/", "d/x = 1"]);
+    assert_eq!(seen(&victim), ["x = theirs"]);
+}
+
+#[test]
+fn a_manifest_that_lies_reaches_nothing_outside() {
+    let (outer, target) = target();
+    fs::create_dir_all(&target).unwrap();
+    fs::write(outer.path().join("victim"), "v").unwrap();
+    for (manifest, noted) in [
+        (r#"["../victim"]"#, true),
+        (r#"["/etc/passwd"]"#, true),
+        (r#"["a/../../victim"]"#, true),
+        ("not json", true),
+        (r#"["never-there"]"#, false),
+    ] {
+        fs::write(target.join(MANIFEST), manifest).unwrap();
+        let done = put(&target, &tree([("a", file("1"))]));
+        assert_eq!(!done.notes.is_empty(), noted, "{manifest}");
+        assert_eq!(fs::read_to_string(outer.path().join("victim")).unwrap(), "v");
+    }
+    fs::remove_file(target.join(MANIFEST)).unwrap();
+    symlink(outer.path().join("victim"), target.join(MANIFEST)).unwrap();
+    assert_eq!(put(&target, &tree([("a", file("2"))])).notes.len(), 1);
+    assert_eq!(fs::read_to_string(outer.path().join("victim")).unwrap(), "v");
+    assert!(!target.join(MANIFEST).is_symlink());
+}
+
+#[test]
+fn what_a_run_that_died_left_is_swept_away() {
+    let (outer, target) = target();
+    fs::create_dir_all(target.join(".new-77/d/e")).unwrap();
+    fs::write(target.join(".new-77/d/secret"), "s").unwrap();
+    fs::write(outer.path().join("victim"), "v").unwrap();
+    symlink(outer.path(), target.join(".new-77/link")).unwrap();
+    put(&target, &tree([("a", file("1"))]));
+    assert_eq!(seen(&target), ["a = 1"]);
+    assert!(outer.path().join("victim").exists());
+}
+
+#[test]
+fn a_leftover_that_cannot_be_removed_is_noted_and_does_not_stand_in_the_way() {
+    use std::os::unix::ffi::OsStrExt;
+    let (_outer, target) = target();
+    let leftover = target.join(format!("{STAGING}{}", std::process::id()));
+    fs::create_dir_all(&leftover).unwrap();
+    fs::write(leftover.join(std::ffi::OsStr::from_bytes(b"\xff")), "").unwrap();
+    let done = put(&target, &tree([("a", file("1"))]));
+    assert_eq!(done.notes.len(), 1, "{:?}", done.notes);
+    assert_eq!(fs::read_to_string(target.join("a")).unwrap(), "1");
+}
+
+#[test]
+fn a_placeholder_gives_way_to_others_and_empties_ours() {
+    let (_outer, target) = target();
+    let placeholder = tree([("ssh", Node::directory(0o700, tree([("keys", Node::placeholder(0o600))])))]);
+    let keys = tree([("ssh", Node::directory(0o700, tree([("keys", Node::file(0o600, "cloud"))])))]);
+
+    put(&target, &placeholder);
+    assert_eq!(seen(&target), ["ssh/", "ssh/keys = "]);
+    assert_eq!((mode(&target.join("ssh")), mode(&target.join("ssh/keys"))), (0o700, 0o600));
+    put(&target, &keys);
+    assert_eq!(seen(&target), ["ssh/", "ssh/keys = cloud"]);
+    put(&target, &placeholder);
+    assert_eq!(seen(&target), ["ssh/", "ssh/keys = "], "withdrawn keys still let people in");
+
+    put(&target, &Entries::new());
+    fs::create_dir_all(target.join("ssh")).unwrap();
+    fs::write(target.join("ssh/keys"), "image").unwrap();
+    put(&target, &placeholder);
+    assert_eq!(seen(&target), ["ssh/", "ssh/keys = image"]);
+}
+
+#[test]
+fn without_news_what_an_earlier_run_found_is_kept() {
+    let (_outer, target) = target();
+    put(&target, &tree([("provider", file("openstack")), ("ssh", dir([("keys", file("cloud"))]))]));
+    let placeholder = tree([("ssh", dir([("keys", Node::placeholder(0o600))]))]);
+    materialise(&target, &placeholder, Earlier::Keep).unwrap();
+    assert_eq!(seen(&target), ["provider = openstack", "ssh/", "ssh/keys = cloud"]);
+    put(&target, &Entries::new());
+    assert_eq!(seen(&target), [""; 0], "the kept files were forgotten");
+}
+
+#[test]
+fn only_one_run_at_a_time_writes() {
+    let (_outer, target) = target();
+    let held = Directory::make_and_open(&target).unwrap();
+    let lock = held.lock().unwrap();
+    assert!(lock.is_some());
+    let error = materialise(&target, &Entries::new(), Earlier::Replace).unwrap_err();
+    assert!(matches!(error, MaterialiseError::Busy(_)), "{error}");
+}
+
+#[test]
+fn a_target_that_is_a_link_or_a_file_is_refused() {
+    let (outer, target) = target();
+    let elsewhere = outer.path().join("elsewhere");
+    fs::create_dir(&elsewhere).unwrap();
+    symlink(&elsewhere, &target).unwrap();
+    let error = materialise(&target, &tree([("a", file("1"))]), Earlier::Replace).unwrap_err();
+    assert!(error.to_string().contains("symbolic link"), "{error}");
+    assert_eq!(seen(&elsewhere), [""; 0]);
+    fs::remove_file(&target).unwrap();
+    fs::write(&target, "").unwrap();
+    let error = materialise(&target, &Entries::new(), Earlier::Replace).unwrap_err();
+    assert!(error.to_string().contains("something else than a directory"), "{error}");
+}
+
+#[test]
+fn where_directories_cannot_be_exchanged_the_old_one_moves_aside_first() {
+    let (_outer, target) = target();
+    fs::create_dir_all(target.join(".new-1/d")).unwrap();
+    fs::create_dir_all(target.join("d")).unwrap();
+    fs::write(target.join(".new-1/d/new"), "").unwrap();
+    fs::write(target.join("d/old"), "").unwrap();
+    let live = Directory::make_and_open(&target).unwrap();
+    live.open(".new-1").unwrap().move_aside(&live, "d", ".new-0").unwrap();
+    assert_eq!(seen(&target), [".new-1/", ".new-1/.new-0/", ".new-1/.new-0/old = ", "d/", "d/new = "]);
+}
+
+#[test]
+fn the_same_directory_is_known_by_any_name() {
+    let (outer, target) = target();
+    fs::create_dir(&target).unwrap();
+    symlink(&target, outer.path().join("link")).unwrap();
+    assert!(same_directory(&target, &outer.path().join("link")));
+    assert!(!same_directory(&target, outer.path()));
+    assert!(!same_directory(&outer.path().join("no"), &outer.path().join("no")));
+}

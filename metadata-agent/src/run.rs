@@ -1,0 +1,200 @@
+//! The whole: ask, decide, write, name the machine, report.
+
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use nix::errno::Errno;
+
+use crate::console::Console;
+use crate::fetch::{Fetcher, Times};
+use crate::materialise::{self, Earlier, materialise, same_directory};
+use crate::metadata::{Fact, without_metadata};
+use crate::provider::{Provider, Reading};
+use crate::tree::{Entries, NameError, Node, Quoted, count};
+use crate::user_data::{self, UserData};
+use crate::{hostname, metadata};
+
+/// How many refusals of one kind are printed one by one: a hostile document has thousands.
+const SHOWN: usize = 20;
+
+/// The machine that is configured.
+#[derive(Debug)]
+pub struct Machine {
+    /// Where the files go.
+    pub config: PathBuf,
+    /// Where LinuxKit's images look for them: the same directory, which init sees to; otherwise written as well.
+    pub run_config: PathBuf,
+    /// Names the machine.
+    pub set_hostname: fn(&str) -> Result<(), Errno>,
+}
+
+impl Machine {
+    /// This one.
+    #[must_use]
+    pub fn this() -> Self {
+        Self { config: "/var/config".into(), run_config: "/run/config".into(), set_hostname: hostname::set }
+    }
+}
+
+/// Asks `providers` in turn until one answers, and puts what it says onto `machine`. False if anything was refused or
+/// could not be done; everything else is done then.
+pub fn run(providers: &[&dyn Provider], times: Times, machine: &Machine, console: &Console) -> bool {
+    let mut report = Report { console, clean: true };
+    let began = Instant::now();
+    let found = ask(providers, times, began, &mut report);
+    let built = match &found {
+        Some((provider, reading)) => files(provider.name(), reading, &mut report),
+        None => without_metadata().map(|entries| Files { entries, users: 0 }),
+    };
+    let Files { entries, users } = match built {
+        Ok(files) => files,
+        Err(error) => {
+            report.complain(error);
+            return false;
+        }
+    };
+    let earlier = if found.is_some() { Earlier::Replace } else { Earlier::Keep };
+    write(machine, &entries, earlier, &mut report);
+    if let Some((provider, reading)) = &found {
+        name_machine(machine, &reading.metadata, &mut report);
+        let seconds = began.elapsed().as_secs_f32();
+        console.say(format_args!(
+            "{}: {} in {seconds:.1} s",
+            provider.name(),
+            summary(&reading.metadata, users)
+        ));
+    }
+    report.clean
+}
+
+/// What goes wrong, as it goes wrong.
+struct Report<'a> {
+    console: &'a Console,
+    clean: bool,
+}
+
+impl Report<'_> {
+    fn complain(&mut self, problem: impl std::fmt::Display) {
+        self.clean = false;
+        self.console.say(problem);
+    }
+
+    fn complain_all<T: std::fmt::Display>(&mut self, problems: impl ExactSizeIterator<Item = T>) {
+        let more = problems.len().saturating_sub(SHOWN);
+        problems.take(SHOWN).for_each(|problem| self.complain(problem));
+        if more > 0 {
+            self.complain(format_args!("… and {more} more of these"));
+        }
+    }
+}
+
+fn ask<'p>(
+    providers: &[&'p dyn Provider],
+    times: Times,
+    began: Instant,
+    report: &mut Report<'_>,
+) -> Option<(&'p dyn Provider, Reading)> {
+    let last = providers.len().saturating_sub(1);
+    for (index, provider) in providers.iter().enumerate() {
+        let name = provider.name();
+        let mut http = Fetcher::new(provider.address(), times, began, report.console);
+        match provider.read(&mut http) {
+            Ok(reading) => {
+                report.complain_all(reading.problems.iter().map(|problem| format!("{name}: {problem}")));
+                return Some((*provider, reading));
+            }
+            Err(error) => {
+                let next = if index == last { "; going on with defaults" } else { "" };
+                let message = format!("{name}: {error}{next}");
+                if error.is_absence() { report.console.say(message) } else { report.complain(message) }
+            }
+        }
+    }
+    None
+}
+
+/// What is to be written.
+struct Files {
+    entries: Entries,
+    /// How many of them user-data has made.
+    users: usize,
+}
+
+/// The provider's files and the user's.
+fn files(provider: &str, reading: &Reading, report: &mut Report<'_>) -> Result<Files, NameError> {
+    let mut files = Files { entries: reading.metadata.entries(provider)?, users: 0 };
+    let kept = format!("kept raw as the file {} alone", metadata::USER_DATA);
+    match user_data::parse(reading.metadata.user_data.as_deref().unwrap_or_default()) {
+        UserData::Empty => {}
+        UserData::Other(why) => report.console.say(format_args!("user-data: {why}; {kept}")),
+        UserData::Invalid(why) => report.complain(format_args!("user-data: {why}; {kept}")),
+        UserData::Files { entries, refused } => {
+            report.complain_all(refused.iter());
+            files.users = count(&entries);
+            files.entries.extend(entries);
+        }
+    }
+    Ok(files)
+}
+
+fn write(machine: &Machine, entries: &Entries, earlier: Earlier, report: &mut Report<'_>) {
+    list(entries, "", report.console);
+    write_one(&machine.config, entries, earlier, report);
+    if !same_directory(&machine.config, &machine.run_config) {
+        write_one(&machine.run_config, entries, earlier, report);
+    }
+}
+
+fn write_one(target: &Path, entries: &Entries, earlier: Earlier, report: &mut Report<'_>) {
+    let shown = target.display();
+    let done: materialise::Done = match materialise(target, entries, earlier) {
+        Ok(done) => done,
+        Err(error) => return report.complain(error),
+    };
+    report.console.detail(format_args!(
+        "{shown}: {} entries put in place, {} stale ones removed",
+        done.swapped, done.removed
+    ));
+    done.notes.iter().for_each(|note| report.console.say(format_args!("{shown}: {note}")));
+    report.complain_all(done.conflicts.iter().map(|path| {
+        format!("{shown}: {}: the image has something of another kind there; refused", Quoted(path))
+    }));
+}
+
+/// Names every file for those who look closely.
+fn list(entries: &Entries, parent: &str, console: &Console) {
+    for (name, node) in entries {
+        let path =
+            if parent.is_empty() { name.as_str().to_owned() } else { format!("{parent}/{}", name.as_str()) };
+        match node {
+            Node::File { mode, content, .. } => {
+                console.detail(format_args!("{}: {mode:04o}, {} bytes", Quoted(&path), content.len()));
+            }
+            Node::Directory { mode, entries } => {
+                console.detail(format_args!("{}: {mode:04o}, directory", Quoted(&path)));
+                list(entries, &path, console);
+            }
+        }
+    }
+}
+
+fn name_machine(machine: &Machine, metadata: &metadata::Metadata, report: &mut Report<'_>) {
+    let Some(name) = metadata.get(Fact::Hostname) else { return };
+    if let Err(cause) = (machine.set_hostname)(name) {
+        report.complain(format_args!("cannot set the host name {name}: {}", cause.desc()));
+    }
+}
+
+/// One line of what came, without anything secret.
+fn summary(metadata: &metadata::Metadata, users: usize) -> String {
+    let fact = |fact| metadata.get(fact).unwrap_or("?");
+    let user_data = metadata.user_data.as_ref().map_or_else(
+        || "no user-data".to_owned(),
+        |bytes| format!("user-data of {} bytes ({users} files and directories)", bytes.len()),
+    );
+    let keys = match metadata.key_count() {
+        1 => "1 key".to_owned(),
+        count => format!("{count} keys"),
+    };
+    format!("{}, instance {}, {keys}, {user_data}", fact(Fact::Hostname), fact(Fact::InstanceId))
+}

@@ -1,0 +1,421 @@
+//! The agent against services that behave, and services that do not.
+
+mod fake_cloud;
+
+use std::cell::RefCell;
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use fake_cloud::{Answer, FakeCloud, OpenStackAt, nobody, quick, text};
+use metadata_agent::console::Console;
+use metadata_agent::fetch::Times;
+use metadata_agent::run::{Machine, run};
+use tempfile::TempDir;
+
+const META_DATA: &str = "/openstack/latest/meta_data.json";
+const USER_DATA: &str = "/openstack/latest/user_data";
+const SIMPLE: &str = r#"{"uuid": "83679162-1378-4288-a2d4-70e13ec132aa", "hostname": "web-1.novalocal"}"#;
+
+thread_local! {
+    static HOSTNAME: RefCell<Option<String>> = const { RefCell::new(None) };
+}
+
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl std::io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// One machine, and what came of a run on it.
+struct Try {
+    root: TempDir,
+    clean: bool,
+    log: String,
+    hostname: Option<String>,
+    took: Duration,
+}
+
+impl Try {
+    fn on(root: TempDir, address: std::net::SocketAddr, times: Times) -> Self {
+        let machine = Machine {
+            config: root.path().join("config"),
+            run_config: root.path().join("run"),
+            set_hostname: |name| {
+                HOSTNAME.with_borrow_mut(|slot| *slot = Some(name.to_owned()));
+                Ok(())
+            },
+        };
+        if !machine.config.exists() {
+            fs::create_dir(&machine.config).unwrap();
+            symlink(&machine.config, &machine.run_config).unwrap();
+        }
+        HOSTNAME.set(None);
+        let log = Log::default();
+        let began = Instant::now();
+        let clean = run(&[&OpenStackAt(address)], times, &machine, &Console::new(log.clone(), true));
+        let took = began.elapsed();
+        let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+        assert!(log.lines().all(|line| line.starts_with("metadata: ")), "{log}");
+        Self { root, clean, log, hostname: HOSTNAME.take(), took }
+    }
+
+    fn with(cloud: &FakeCloud) -> Self {
+        Self::on(TempDir::new().unwrap(), cloud.address, quick())
+    }
+
+    fn path(&self, name: &str) -> std::path::PathBuf {
+        self.root.path().join("config").join(name)
+    }
+
+    fn read(&self, name: &str) -> Option<String> {
+        fs::read(self.path(name)).ok().map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+    }
+
+    fn mode(&self, name: &str) -> u32 {
+        fs::metadata(self.path(name)).unwrap().permissions().mode() & 0o7777
+    }
+
+    fn says(&self, wanted: &str) {
+        assert!(self.log.contains(wanted), "{wanted:?} is missing in:\n{}", self.log);
+    }
+
+    /// All names, the manifest aside, relative to the directory.
+    fn names(&self) -> Vec<String> {
+        fn walk(root: &Path, at: &Path, found: &mut Vec<String>) {
+            for entry in fs::read_dir(at).unwrap() {
+                let path = entry.unwrap().path();
+                found.push(path.strip_prefix(root).unwrap().display().to_string());
+                if path.is_dir() {
+                    walk(root, &path, found);
+                }
+            }
+        }
+        let mut found = Vec::new();
+        walk(&self.path(""), &self.path(""), &mut found);
+        found.retain(|name| name != ".manifest");
+        found.sort();
+        found
+    }
+}
+
+#[test]
+fn everything_that_nova_says_becomes_a_file_with_linuxkits_name() {
+    let meta_data = r#"{
+        "uuid": "83679162-1378-4288-a2d4-70e13ec132aa", "hostname": "web-1.novalocal", "availability_zone": "nova",
+        "public_keys": {"mine": "ssh-ed25519 AAAA me@home\n", "his": "ssh-rsa BBBB", "cert": "-----BEGIN\nX509"},
+        "keys": [{"name": "mine", "type": "ssh", "data": "…"}, {"name": "cert", "type": "x509", "data": "…"}],
+        "random_seed": "c2VlZA==", "meta": {"password": "S3CRET"}
+    }"#;
+    let cloud = FakeCloud::serving([
+        (META_DATA, text(meta_data)),
+        (
+            USER_DATA,
+            text(
+                r#"{"app.conf": {"perm": "0600", "content": "T0PSECRET"}, "certs": {"entries": {"ca.pem": {"content": "ca"}}}}"#,
+            ),
+        ),
+        ("/openstack/latest/network_data.json", text(r#"{"links": []}"#)),
+        ("/openstack/latest/vendor_data.json", text("{}")),
+        ("/latest/meta-data/hostname", text("never-asked-for")),
+        ("/latest/meta-data/local-hostname", text("web-1.novalocal")),
+        ("/latest/meta-data/public-ipv4", text("")),
+        ("/latest/meta-data/local-ipv4", text("10.77.0.5")),
+        ("/latest/meta-data/instance-type", text("m1.tiny")),
+        ("/latest/meta-data/instance-id", text("i-00000001")),
+    ]);
+    let it = Try::with(&cloud);
+    assert!(it.clean, "{}", it.log);
+    for (name, wanted, mode) in [
+        ("provider", "openstack", 0o644),
+        ("hostname", "web-1.novalocal", 0o644),
+        ("local_hostname", "web-1.novalocal", 0o644),
+        ("local_ipv4", "10.77.0.5", 0o644),
+        ("availability_zone", "nova", 0o644),
+        ("instance_type", "m1.tiny", 0o644),
+        ("instance_id", "i-00000001", 0o644),
+        ("ssh/authorized_keys", "ssh-rsa BBBB\nssh-ed25519 AAAA me@home\n", 0o600),
+        ("app.conf", "T0PSECRET", 0o600),
+        ("certs/ca.pem", "ca", 0o644),
+        ("meta_data.json", meta_data, 0o600),
+        ("network_data.json", r#"{"links": []}"#, 0o644),
+    ] {
+        assert_eq!(it.read(name).as_deref(), Some(wanted), "{name}");
+        assert_eq!(it.mode(name), mode, "{name}");
+    }
+    assert_eq!((it.mode("ssh"), it.mode("userdata"), it.mode("certs")), (0o700, 0o600, 0o755));
+    assert!(it.read("userdata").unwrap().contains("T0PSECRET"));
+    for absent in ["public_ipv4", "vendor_data.json"] {
+        assert_eq!(it.read(absent), None, "{absent}");
+    }
+    assert_eq!(it.hostname.as_deref(), Some("web-1.novalocal"));
+    it.says("openstack: web-1.novalocal, instance i-00000001, 2 keys, user-data of");
+    for secret in ["S3CRET", "T0PSECRET", "c2VlZA", "AAAA"] {
+        assert!(!it.log.contains(secret), "{secret} is in the log:\n{}", it.log);
+    }
+    assert!(!cloud.asked().contains(&"/latest/meta-data/hostname".to_owned()));
+}
+
+#[test]
+fn what_nova_does_not_have_is_absent_and_no_error() {
+    let it = Try::with(&FakeCloud::serving([(META_DATA, text(SIMPLE))]));
+    assert!(it.clean, "{}", it.log);
+    assert_eq!(
+        it.names(),
+        ["hostname", "instance_id", "meta_data.json", "provider", "ssh", "ssh/authorized_keys"]
+    );
+    assert_eq!(it.read("ssh/authorized_keys").as_deref(), Some(""));
+    assert_eq!(it.mode("ssh/authorized_keys"), 0o600);
+    assert_eq!(it.read("instance_id").as_deref(), Some("83679162-1378-4288-a2d4-70e13ec132aa"));
+}
+
+#[test]
+fn a_service_with_the_ec2_view_alone_is_enough() {
+    let it = Try::with(&FakeCloud::serving([
+        ("/latest/meta-data/hostname", text("old-1\n")),
+        ("/latest/meta-data/instance-id", text("i-2")),
+        ("/latest/meta-data/public-keys/", text("0=mine\n3=his")),
+        ("/latest/meta-data/public-keys/0/openssh-key", text("ssh-ed25519 AAAA\n")),
+        ("/latest/meta-data/public-keys/3/openssh-key", text("ssh-rsa BBBB")),
+        ("/latest/user-data", text("#cloud-config\n")),
+    ]));
+    assert!(it.clean, "{}", it.log);
+    assert_eq!(it.read("ssh/authorized_keys").as_deref(), Some("ssh-ed25519 AAAA\nssh-rsa BBBB\n"));
+    assert_eq!(it.read("hostname").as_deref(), Some("old-1"));
+    assert_eq!(it.read("userdata").as_deref(), Some("#cloud-config\n"));
+    it.says("user-data: not JSON at line 1 column 1; kept raw as the file userdata alone");
+}
+
+#[test]
+fn user_data_that_is_wrong_costs_itself_and_an_exit_status() {
+    let bad = r#"{"../../etc/passwd": {"content": "root::0:0"}, "hostname": {"content": "evil"}, "good": {"content": "g"}}"#;
+    // user-data, clean, raw kept, said
+    let cases: [(Answer, bool, bool, &str); 9] = [
+        (text(""), true, true, "no-complaint"),
+        (Answer::Status(404), true, false, "no-complaint"),
+        (Answer::Ok(vec![0, 0xff]), true, true, "user-data: not JSON at line 1 column 1"),
+        (text("{\n\"a\": x}"), false, true, "user-data: not JSON at line 2 column 6; kept raw"),
+        (text(bad), false, true, r#"user-data: "../../etc/passwd": a name must not contain "/""#),
+        (text(bad), false, true, r#"user-data: "hostname": the name is reserved for metadata; refused"#),
+        (
+            Answer::Ok(vec![b'x'; 10 * 1024 * 1024]),
+            false,
+            false,
+            "user-data refused: GET /openstack/latest/user_data: 10485760 bytes are too many, the limit is 65536 bytes",
+        ),
+        (
+            Answer::Raw([b"HTTP/1.1 200 OK\r\n\r\n".to_vec(), vec![b'x'; 70_000]].concat()),
+            false,
+            false,
+            "user-data refused: GET /openstack/latest/user_data: more than 65536 bytes",
+        ),
+        (
+            Answer::Status(403),
+            false,
+            false,
+            "user-data refused: GET /openstack/latest/user_data: the service answers 403",
+        ),
+    ];
+    for (answer, clean, raw, said) in cases {
+        let it = Try::with(&FakeCloud::serving([(META_DATA, text(SIMPLE)), (USER_DATA, answer)]));
+        assert_eq!(it.clean, clean, "{said}\n{}", it.log);
+        assert_eq!(it.read("userdata").is_some(), raw, "{said}\n{}", it.log);
+        assert_eq!(it.read("hostname").as_deref(), Some("web-1.novalocal"), "other metadata must apply");
+        assert_eq!(it.read("provider").as_deref(), Some("openstack"));
+        match said {
+            "no-complaint" => {
+                assert!(!it.log.contains("user-data:") && !it.log.contains("refused"), "{}", it.log)
+            }
+            said => it.says(said),
+        }
+        if it.log.contains("passwd") {
+            assert_eq!(it.read("good").as_deref(), Some("g"), "the other keys must apply");
+        }
+    }
+}
+
+#[test]
+fn user_data_of_exactly_the_limit_is_taken() {
+    let it = Try::with(&FakeCloud::serving([
+        (META_DATA, text(SIMPLE)),
+        (USER_DATA, Answer::Ok(vec![b'#'; 65_536])),
+    ]));
+    assert!(it.clean, "{}", it.log);
+    assert_eq!(it.read("userdata").unwrap().len(), 65_536);
+}
+
+#[test]
+fn a_value_that_cannot_be_true_is_left_out_and_complained_about() {
+    let meta_data = r#"{"hostname": "evil;reboot", "availability_zone": 7, "public_keys": {"k": "ssh-rsa A\nB", "m": "ssh-rsa C"}}"#;
+    let it = Try::with(&FakeCloud::serving([
+        (META_DATA, text(meta_data)),
+        ("/latest/meta-data/local-ipv4", text("<html>")),
+    ]));
+    assert!(!it.clean);
+    assert_eq!((it.read("hostname"), it.read("local_ipv4"), it.hostname.clone()), (None, None, None));
+    assert_eq!(it.read("ssh/authorized_keys").as_deref(), Some("ssh-rsa C\n"));
+    it.says("openstack: hostname is not a host name by RFC 1123; left out");
+    it.says("openstack: local_ipv4 is not an IPv4 address; left out");
+    it.says("openstack: public key \"k\" is not a single line; left out");
+}
+
+#[test]
+fn a_document_that_is_not_json_leaves_the_ec2_view() {
+    let it = Try::with(&FakeCloud::serving([
+        (META_DATA, text("{\"hostname\": ")),
+        ("/latest/meta-data/hostname", text("web-1")),
+    ]));
+    assert!(!it.clean);
+    it.says("openstack: /openstack/latest/meta_data.json: not JSON at line 1 column 13; left out");
+    assert_eq!(it.hostname.as_deref(), Some("web-1"));
+    assert_eq!(it.read("meta_data.json"), None);
+}
+
+#[test]
+fn a_service_that_says_later_is_asked_again() {
+    for statuses in [vec![503, 503, 503], vec![500, 429, 408, 504]] {
+        let tries = statuses.len() + 1;
+        let cloud = FakeCloud::serving([(META_DATA, Answer::After(statuses, Box::new(text(SIMPLE))))]);
+        let it = Try::with(&cloud);
+        assert!(it.clean, "{}", it.log);
+        assert_eq!(it.hostname.as_deref(), Some("web-1.novalocal"));
+        assert_eq!(cloud.asked().iter().filter(|path| *path == META_DATA).count(), tries);
+    }
+}
+
+#[test]
+fn a_status_that_does_not_change_is_asked_for_once() {
+    for status in [301, 302, 400, 401, 403] {
+        let cloud =
+            FakeCloud::serving([(META_DATA, Answer::Status(status)), (USER_DATA, Answer::Status(status))]);
+        let it = Try::with(&cloud);
+        assert!(!it.clean);
+        it.says(&format!("the service answers {status}"));
+        assert_eq!(cloud.asked().iter().filter(|path| *path == META_DATA).count(), 1, "{status}");
+    }
+}
+
+#[test]
+fn where_nobody_answers_the_boot_goes_on_with_an_empty_authorized_keys() {
+    let it = Try::on(TempDir::new().unwrap(), nobody(), quick());
+    assert!(it.clean, "{}", it.log);
+    assert_eq!(it.names(), ["ssh", "ssh/authorized_keys"]);
+    assert_eq!((it.mode("ssh"), it.mode("ssh/authorized_keys")), (0o700, 0o600));
+    assert_eq!(it.hostname, None);
+    it.says("metadata: waiting for an answer from 127.0.0.1\n");
+    it.says("metadata: openstack: 127.0.0.1: connection refused after 0 s; going on with defaults\n");
+    assert!(it.took < Duration::from_secs(3), "{:?}", it.took);
+}
+
+#[test]
+fn a_service_of_another_kind_is_no_metadata_and_no_error() {
+    let it = Try::with(&FakeCloud::serving([("/", text("an intranet"))]));
+    assert!(it.clean, "{}", it.log);
+    it.says("openstack: 127.0.0.1 answers, but has neither of /openstack/latest/meta_data.json, /latest/meta-data/hostname; going on with defaults");
+    assert_eq!(it.names(), ["ssh", "ssh/authorized_keys"]);
+}
+
+#[test]
+fn a_hostile_service_ends_in_an_error_that_says_what_it_did() {
+    let again = |head: &str, again: &str, pause| Answer::Endless {
+        head: head.as_bytes().to_vec(),
+        again: again.as_bytes().to_vec(),
+        pause: Duration::from_millis(pause),
+    };
+    let raw = |bytes: &str| Answer::Raw(bytes.as_bytes().to_vec());
+    let cases = [
+        ("endless fields", again("HTTP/1.1 200 OK\r\n", "A: b\r\n", 0), "more than 100 header fields"),
+        (
+            "an endless field",
+            again("HTTP/1.1 200 OK\r\nA: ", "bbbbbbbbbbbbbbbb", 0),
+            "over the limit of 16384 bytes",
+        ),
+        (
+            "an endless body",
+            again("HTTP/1.1 200 OK\r\n\r\n", &"x".repeat(4096), 0),
+            "more than 1048576 bytes",
+        ),
+        ("a slow drip", again("HTTP/1.1 200 OK\r\n", "A", 20), "no complete answer within 1 s"),
+        (
+            "a length too long",
+            raw("HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\n{}"),
+            "ends too early, after 2 bytes",
+        ),
+        (
+            "an absurd length",
+            raw("HTTP/1.1 200 OK\r\nContent-Length: 9999999999\r\n\r\n"),
+            "9999999999 bytes are too many",
+        ),
+        ("another protocol", raw("SSH-2.0-OpenSSH\r\n"), "the answer is not HTTP/1.1"),
+    ];
+    for (name, answer, said) in cases {
+        let mut times = quick();
+        times.deadline = Duration::from_secs(1);
+        times.timing.answer = Duration::from_millis(300);
+        let cloud = FakeCloud::serving([(META_DATA, answer)]);
+        let it = Try::on(TempDir::new().unwrap(), cloud.address, times);
+        assert!(!it.clean, "{name}: {}", it.log);
+        it.says(said);
+        assert!(it.took < Duration::from_secs(10), "{name}: {:?}", it.took);
+        assert_eq!(it.read("ssh/authorized_keys").as_deref(), Some(""), "{name}");
+    }
+}
+
+#[test]
+fn a_connection_that_is_closed_without_an_answer_is_nobody() {
+    let it = Try::with(&FakeCloud::serving([(META_DATA, Answer::Silence)]));
+    assert!(it.clean, "{}", it.log);
+    it.says("the connection was closed without an answer after 0 s; going on with defaults");
+}
+
+#[test]
+fn a_second_run_brings_the_news_and_one_without_service_loses_nothing() {
+    let first = FakeCloud::serving([
+        (META_DATA, text(SIMPLE)),
+        (USER_DATA, text(r#"{"a": {"content": "1"}, "b": {"content": "1"}}"#)),
+    ]);
+    let it = Try::with(&first);
+    fs::write(it.path("from-image"), "i").unwrap();
+    let second =
+        FakeCloud::serving([(META_DATA, text(SIMPLE)), (USER_DATA, text(r#"{"a": {"content": "2"}}"#))]);
+    let it = Try::on(it.root, second.address, quick());
+    assert_eq!(
+        (it.read("a").as_deref(), it.read("b"), it.read("from-image").as_deref()),
+        (Some("2"), None, Some("i"))
+    );
+    let it = Try::on(it.root, nobody(), quick());
+    assert_eq!((it.read("a").as_deref(), it.read("provider").as_deref()), (Some("2"), Some("openstack")));
+}
+
+#[test]
+fn run_config_is_written_too_when_it_is_not_the_same_directory() {
+    let root = TempDir::new().unwrap();
+    fs::create_dir(root.path().join("config")).unwrap();
+    let cloud = FakeCloud::serving([(META_DATA, text(SIMPLE))]);
+    let it = Try::on(root, cloud.address, quick());
+    for directory in ["config", "run"] {
+        let path = it.root.path().join(directory).join("hostname");
+        assert_eq!(fs::read_to_string(path).unwrap(), "web-1.novalocal", "{directory}");
+    }
+}
+
+#[test]
+fn thousands_of_refusals_do_not_flood_the_console() {
+    let keys: Vec<_> = (0..5000).map(|n| format!(r#""/{n}":0"#)).collect();
+    let it = Try::with(&FakeCloud::serving([
+        (META_DATA, text(SIMPLE)),
+        (USER_DATA, text(&format!("{{{}}}", keys.join(",")))),
+    ]));
+    assert!(!it.clean);
+    assert!(it.log.lines().count() < 60, "{} lines", it.log.lines().count());
+    it.says("… and 4980 more of these");
+}
