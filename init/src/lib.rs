@@ -1,1 +1,24 @@
 //! PID 1, supervisor, OCI runtime and service command of an appliance, in one static binary.
+//!
+//! | module | duty |
+//! | --- | --- |
+//! | [`face`] | which of the binary's programs was asked for |
+//! | [`pid1`] | boot, reap, shut down: a table of states |
+//! | [`device`] | device events, kernel modules |
+//! | [`power`] | asking PID 1 to go down, the power button |
+//! | [`supervisor`] | the plan of containers and the life of each |
+//! | [`engine`], [`runtime`] | what runs a container |
+//! | [`service`] | the operator's command |
+//! | [`cmdline`], [`sys`] | the kernel's command line; what nix does not offer |
+#![deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
+
+pub mod cmdline;
+pub mod device;
+pub mod engine;
+pub mod face;
+pub mod pid1;
+pub mod power;
+pub mod runtime;
+pub mod service;
+pub mod supervisor;
+pub mod sys;

@@ -1,0 +1,246 @@
+//! While the machine runs: reap, keep the supervisor alive, load modules for new devices, hear requests to end.
+
+use std::time::Duration;
+
+use super::backoff;
+use super::early::filesystems;
+use super::machine::Machine;
+use super::shutdown;
+use super::state::State;
+use super::system::{Ended, Event, Reaped, System};
+
+/// Children reaped before other events get their turn; a storm of dying processes must not hide a power button.
+const REAP_AT_ONCE: usize = 4096;
+
+/// Waits for one event and deals with it.
+pub fn next_event<S: System>(machine: &mut Machine<S>) -> State {
+    start_supervisor(machine);
+    start_modprobe(machine);
+    let limit = match machine.supervisor.pid {
+        _ if machine.dead_left => Some(Duration::ZERO),
+        Some(_) => None,
+        None => Some(machine.until(machine.supervisor.due)),
+    };
+    match machine.system.wait(limit) {
+        Ok(Event::Children) => {
+            reap(machine);
+            State::Cruise
+        }
+        Ok(Event::Request(action, why)) => shutdown::begin(machine, action, why),
+        Ok(Event::Devices(aliases)) => {
+            queue(machine, aliases);
+            State::Cruise
+        }
+        Ok(Event::Mounts) => {
+            filesystems::restore_config(machine);
+            State::Cruise
+        }
+        Ok(Event::Timeout) => {
+            reap_rest(machine);
+            State::Cruise
+        }
+        Err(errno) => machine.fail(format_args!("waiting for events: {errno}")),
+    }
+}
+
+/// Starts the supervisor if it does not run and its pause is over.
+fn start_supervisor<S: System>(machine: &mut Machine<S>) {
+    let now = machine.system.now();
+    if machine.supervisor.pid.is_some() || now < machine.supervisor.due {
+        return;
+    }
+    match machine.system.spawn(&["supervisor"]) {
+        Ok(pid) => {
+            machine.supervisor.pid = Some(pid);
+            machine.supervisor.started = now;
+            machine.info(format_args!("supervisor started (process {pid})"));
+        }
+        Err(errno) => supervisor_died(machine, Duration::ZERO, format_args!("cannot be started: {errno}")),
+    }
+}
+
+fn supervisor_died<S: System>(machine: &mut Machine<S>, lived: Duration, how: impl std::fmt::Display) {
+    let deaths = backoff::deaths(machine.supervisor.deaths, lived);
+    let pause = backoff::delay(deaths);
+    machine.supervisor.pid = None;
+    machine.supervisor.deaths = deaths;
+    machine.supervisor.due = machine.system.now() + pause;
+    machine.say(format_args!("supervisor {how}; starting it again in {:.1} s", pause.as_secs_f64()));
+}
+
+/// Gives waiting aliases to a `modprobe`, unless one runs.
+fn start_modprobe<S: System>(machine: &mut Machine<S>) {
+    if machine.modprobe.is_some() {
+        return;
+    }
+    let aliases = machine.hotplug.take();
+    if aliases.is_empty() {
+        return;
+    }
+    let mut arguments = vec!["modprobe", "-abq", "--"];
+    arguments.extend(aliases.iter().map(String::as_str));
+    match machine.system.spawn(&arguments) {
+        Ok(pid) => machine.modprobe = Some(pid),
+        Err(errno) => machine.say(format_args!("cannot load modules for new devices: {errno}")),
+    }
+}
+
+/// Remembers the aliases of new devices.
+pub fn queue<S: System>(machine: &mut Machine<S>, aliases: Vec<String>) {
+    let refused = aliases.into_iter().filter(|alias| !machine.hotplug.push(alias.clone())).count();
+    if refused > 0 {
+        machine
+            .say(format_args!("too many new devices at once: no modules are loaded for {refused} of them"));
+    }
+}
+
+/// Goes on with a burial that was interrupted: the kernel does not tell of those dead again.
+pub fn reap_rest<S: System>(machine: &mut Machine<S>) {
+    if machine.dead_left {
+        reap(machine);
+    }
+}
+
+/// Buries the dead; whether any process is left.
+pub fn reap<S: System>(machine: &mut Machine<S>) -> bool {
+    machine.dead_left = false;
+    for _ in 0..REAP_AT_ONCE {
+        match machine.system.reap() {
+            Reaped::Child(pid, how) => buried(machine, pid, how),
+            Reaped::NoneDead => return true,
+            Reaped::NoneLeft => return false,
+        }
+    }
+    machine.dead_left = true;
+    true
+}
+
+fn buried<S: System>(machine: &mut Machine<S>, pid: i32, how: Ended) {
+    if machine.modprobe == Some(pid) {
+        machine.modprobe = None;
+        if matches!(how, Ended::Killed(_)) && !shutdown::has_begun(machine) {
+            machine.say(format_args!("modprobe for new devices {how}: see the kernel log"));
+        }
+    }
+    if machine.supervisor.pid != Some(pid) {
+        return;
+    }
+    if shutdown::has_begun(machine) {
+        machine.supervisor.pid = None;
+        if how != Ended::Exited(0) {
+            machine.say(format_args!("supervisor {how} while it stopped the services"));
+        }
+        return;
+    }
+    let lived = machine.system.now().saturating_sub(machine.supervisor.started);
+    supervisor_died(machine, lived, how);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::fake::machine;
+    use super::super::state::run_from;
+    use super::*;
+    use crate::power::Action;
+    use nix::errno::Errno;
+
+    #[test]
+    fn a_dead_supervisor_is_started_again_with_back_off() {
+        let mut machine = machine(|fake| {
+            for (pid, how) in [(101, Ended::Exited(1)), (102, Ended::Killed(9)), (103, Ended::Exited(0))] {
+                fake.after(1.0, Event::Children);
+                fake.dead.extend([Reaped::Child(pid, how), Reaped::NoneDead]);
+            }
+        });
+        run_from(&mut machine, State::Cruise);
+        assert_eq!(
+            machine.system.calls_of("spawn").iter().filter(|call| **call == "spawn supervisor").count(),
+            4
+        );
+        for line in [
+            "supervisor exited with code 1; starting it again in 0.1 s",
+            "supervisor was killed by SIGKILL; starting it again in 0.2 s",
+            "supervisor exited with code 0; starting it again in 0.4 s",
+        ] {
+            assert!(machine.system.has_said(line), "{line}: {:#?}", machine.system.log);
+        }
+    }
+
+    #[test]
+    fn a_supervisor_that_cannot_be_started_is_tried_again_and_no_request_is_missed() {
+        let mut machine = machine(|fake| {
+            fake.fail("spawn supervisor", Errno::ENOEXEC);
+            fake.after(1.0, Event::Request(Action::PowerOff, "power button"));
+            fake.dead.push_back(Reaped::NoneLeft);
+        });
+        run_from(&mut machine, State::Cruise);
+        // At 0.0, 0.1, 0.3 and 0.7 seconds; the next would be at 1.5.
+        assert_eq!(machine.system.calls.iter().filter(|call| *call == "spawn supervisor").count(), 4);
+        assert!(machine.system.has_called("reboot poweroff"));
+    }
+
+    #[test]
+    fn orphans_are_buried_without_a_word() {
+        let mut machine = machine(|fake| {
+            fake.after(1.0, Event::Children);
+            fake.dead.extend((1000..1500).map(|pid| Reaped::Child(pid, Ended::Exited(3))));
+        });
+        assert_eq!(next_event(&mut machine), State::Cruise);
+        assert!(machine.system.dead.is_empty());
+        assert_eq!(machine.system.log.len(), 1, "{:?}", machine.system.log);
+    }
+
+    #[test]
+    fn a_storm_of_orphans_lets_other_events_have_their_turn_and_is_then_buried() {
+        let mut machine = machine(|fake| {
+            fake.after(1.0, Event::Children);
+            fake.dead.extend((0..10_000).map(|pid| Reaped::Child(pid, Ended::Exited(0))));
+        });
+        let mut left = Vec::new();
+        while !machine.system.dead.is_empty() {
+            assert_eq!(next_event(&mut machine), State::Cruise);
+            left.push(machine.system.dead.len());
+        }
+        assert_eq!(left, [10_000 - REAP_AT_ONCE, 10_000 - 2 * REAP_AT_ONCE, 0]);
+        assert_eq!(machine.system.now, Duration::from_secs(1));
+    }
+
+    #[test]
+    fn new_devices_are_given_to_one_modprobe_at_a_time() {
+        let mut machine = machine(|fake| {
+            fake.after(1.0, Event::Devices(vec!["usb:a".into()]));
+            fake.after(1.0, Event::Devices(vec!["usb:b".into(), "usb:c".into()]));
+            fake.after(1.0, Event::Timeout);
+            fake.after(1.0, Event::Children);
+            fake.dead.extend([Reaped::Child(102, Ended::Exited(0)), Reaped::NoneDead]);
+        });
+        for _ in 0..3 {
+            assert_eq!(next_event(&mut machine), State::Cruise);
+        }
+        assert_eq!(machine.system.calls_of("spawn"), ["spawn supervisor", "spawn modprobe -abq -- usb:a"]);
+        next_event(&mut machine);
+        next_event(&mut machine);
+        assert_eq!(
+            machine.system.calls.last().map(String::as_str),
+            Some("spawn modprobe -abq -- usb:b usb:c")
+        );
+    }
+
+    #[test]
+    fn a_mount_on_var_gets_the_configuration_back() {
+        let mut machine = machine(|fake| {
+            fake.after(1.0, Event::Mounts);
+            fake.file("/proc/self/mountinfo", "7 1 8:1 / /var rw - ext4 /dev/sda1 rw\n");
+        });
+        assert_eq!(next_event(&mut machine), State::Cruise);
+        assert!(machine.system.has_called("mount /var/config /run/config bind"));
+    }
+
+    #[test]
+    fn when_nothing_can_be_heard_any_more_the_machine_reboots() {
+        let mut machine = machine(|_| {});
+        run_from(&mut machine, State::Cruise);
+        assert!(machine.system.has_said("cannot go on: waiting for events: ENODATA"));
+        assert_eq!(machine.system.calls_of("reboot"), ["reboot reboot"]);
+    }
+}

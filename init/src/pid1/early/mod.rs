@@ -1,0 +1,10 @@
+//! From the kernel's first instruction in user space to a machine that can run containers.
+
+pub(super) mod console;
+pub(super) mod devices;
+pub(super) mod filesystems;
+mod issue;
+pub(super) mod root;
+pub(super) mod seal;
+pub(super) mod settings;
+mod table;

@@ -1,0 +1,49 @@
+//! Kernel modules and the nodes that load them.
+
+use std::io;
+
+use super::super::system::{Coldplug, Node, Result, System};
+use super::Linux;
+use crate::cmdline::Cmdline;
+use crate::device::coldplug::{Sysfs, deferred, run};
+use crate::device::load::Directory;
+use crate::device::modules::{Database, StaticNode};
+use crate::sys::netlink::Socket;
+
+/// Nodes that everybody may open, as udev's rules have it; the others are root's.
+const OPEN_TO_ALL: [&str; 2] = ["fuse", "net/tun"];
+
+/// Loads the modules for all devices that are there.
+pub fn load(cmdline: &Cmdline, events: Option<&Socket>) -> io::Result<Coldplug> {
+    let mut directory = Directory::of_running_kernel()?;
+    if !directory.exists() {
+        // A kernel with everything built in.
+        return Ok(Coldplug::default());
+    }
+    let texts = directory.texts(false)?;
+    let database = Database::new(&texts, directory.config(cmdline)?);
+    let report = run(&database, &mut directory, &mut Sysfs { events });
+    let problems = report.failures.iter().map(ToString::to_string).collect();
+    Ok(Coldplug { loaded: report.loaded.len(), problems, rest: report.rest, background: deferred() })
+}
+
+/// Makes the nodes whose first open loads a module; returns what went wrong.
+pub fn make_nodes(system: &mut Linux) -> Vec<String> {
+    let nodes = Directory::of_running_kernel().and_then(|directory| directory.static_nodes());
+    match nodes {
+        Ok(nodes) => nodes.iter().filter_map(|node| make_node(system, node).err()).collect(),
+        Err(error) => vec![format!("cannot read modules.devname: {error}")],
+    }
+}
+
+fn make_node(system: &mut Linux, node: &StaticNode) -> std::result::Result<(), String> {
+    let path = format!("/dev/{}", node.name);
+    let mode = if OPEN_TO_ALL.contains(&node.name.as_str()) { 0o666 } else { 0o600 };
+    let mut make = || -> Result<()> {
+        if let Some((parent, _)) = node.name.rsplit_once('/') {
+            system.mkdir(&format!("/dev/{parent}"), 0o755)?;
+        }
+        system.mknod(Node { path: &path, block: node.block, mode, major: node.major, minor: node.minor })
+    };
+    make().map_err(|errno| format!("cannot make {path}: {errno}"))
+}

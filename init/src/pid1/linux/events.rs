@@ -1,0 +1,124 @@
+//! All that PID 1 waits for, in one poll(2).
+
+use std::collections::VecDeque;
+use std::fs::File;
+use std::os::fd::AsFd;
+
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
+
+use super::super::system::{Event, Result};
+use crate::device::coldplug::new_modaliases;
+use crate::power::Action;
+use crate::power::acpi::Events as AcpiEvents;
+use crate::sys::netlink::{Protocol, Socket};
+
+/// The sources of events; those that this kernel does not have are missing.
+#[derive(Debug)]
+pub struct Sources {
+    signals: SignalFd,
+    devices: Option<Socket>,
+    acpi: Option<AcpiEvents>,
+    mounts: Option<File>,
+    /// Events that came with another.
+    pending: VecDeque<Event>,
+}
+
+impl Sources {
+    /// Opens all sources; also says which there are not. Signals must be blocked.
+    pub fn open() -> Result<(Self, Vec<String>)> {
+        let flags = SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK;
+        let signals = SignalFd::with_flags(&SigSet::all(), flags)?;
+        let mut missing = Vec::new();
+        let mut note = |problem: String| missing.push(problem);
+        let devices = Socket::open(Protocol::Uevent);
+        let devices = devices.map_err(|errno| note(format!("cannot hear of new devices: {errno}"))).ok();
+        let acpi = AcpiEvents::open();
+        let acpi = acpi
+            .map_err(|errno| note(format!("no power button: the kernel has no ACPI events ({errno})")))
+            .ok();
+        let mounts = File::open("/proc/self/mountinfo");
+        let mounts = mounts.map_err(|error| note(format!("cannot hear of mounts: {error}"))).ok();
+        Ok((Self { signals, devices, acpi, mounts, pending: VecDeque::new() }, missing))
+    }
+
+    /// The socket that tells of devices.
+    pub const fn devices(&self) -> Option<&Socket> {
+        self.devices.as_ref()
+    }
+
+    /// The next event; `None` when a wait ended without one, but not by time.
+    pub fn next(&mut self, limit: PollTimeout) -> Result<Option<Event>> {
+        if self.pending.is_empty() {
+            self.collect(limit)?;
+        }
+        Ok(self.pending.pop_front())
+    }
+
+    /// Turns every readable source into events.
+    fn collect(&mut self, limit: PollTimeout) -> Result<()> {
+        let mut ready = vec![PollFd::new(self.signals.as_fd(), PollFlags::POLLIN)];
+        let sockets = [self.devices.as_ref(), self.acpi.as_ref().map(AcpiEvents::socket)];
+        ready.extend(
+            sockets.into_iter().flatten().map(|socket| PollFd::new(socket.as_fd(), PollFlags::POLLIN)),
+        );
+        // Last, because its readiness cannot be asked for again: the kernel says once that the mount table changed.
+        ready.extend(self.mounts.iter().map(|mounts| PollFd::new(mounts.as_fd(), PollFlags::POLLPRI)));
+        match poll(&mut ready, limit) {
+            Ok(0) => {
+                self.pending.push_back(Event::Timeout);
+                return Ok(());
+            }
+            Ok(_) => {}
+            Err(Errno::EINTR) => return Ok(()),
+            Err(errno) => return Err(errno),
+        }
+        let last = ready.last().and_then(PollFd::revents);
+        let mounts_changed =
+            self.mounts.is_some() && last.is_some_and(|ready| ready.contains(PollFlags::POLLPRI));
+        while let Some(info) = self.signals.read_signal()? {
+            let signal = i32::try_from(info.ssi_signo).ok().and_then(|number| Signal::try_from(number).ok());
+            self.pending.extend(signal.and_then(event));
+        }
+        if self.acpi.as_ref().is_some_and(AcpiEvents::power_button_pressed) {
+            self.pending.push_back(Event::Request(Action::PowerOff, "power button"));
+        }
+        let aliases = self.devices.as_ref().map(new_modaliases).unwrap_or_default();
+        if !aliases.is_empty() {
+            self.pending.push_back(Event::Devices(aliases));
+        }
+        if mounts_changed {
+            self.pending.push_back(Event::Mounts);
+        }
+        Ok(())
+    }
+}
+
+/// What a signal means to PID 1; most mean nothing.
+fn event(signal: Signal) -> Option<Event> {
+    if signal == Signal::SIGCHLD {
+        return Some(Event::Children);
+    }
+    let why = if signal == Signal::SIGINT { "ctrl-alt-del" } else { signal.as_str() };
+    Action::from_signal(signal).map(|action| Event::Request(action, why))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn signals_become_events_and_those_without_a_meaning_none() {
+        let cases = [
+            (Signal::SIGCHLD, Some(Event::Children)),
+            (Signal::SIGINT, Some(Event::Request(Action::Reboot, "ctrl-alt-del"))),
+            (Signal::SIGUSR2, Some(Event::Request(Action::PowerOff, "SIGUSR2"))),
+            (Signal::SIGHUP, None),
+        ];
+        for (signal, expected) in cases {
+            assert_eq!(event(signal), expected);
+        }
+    }
+}

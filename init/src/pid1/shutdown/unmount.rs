@@ -1,0 +1,167 @@
+//! Takes the file systems away, the last mounted first.
+
+use std::time::Duration;
+
+use nix::mount::MsFlags;
+
+use super::super::machine::Machine;
+use super::super::mountinfo::{self, MountPoint};
+use super::super::state::State;
+use super::super::system::{Mount, System, Unmount};
+use super::start_last_resort;
+
+/// For file systems to be written and taken away, before the machine ends regardless.
+pub(super) const UNMOUNT: Duration = Duration::from_secs(60);
+/// Rounds of unmounting: a mount that is busy may be free when another is gone.
+const ROUNDS: usize = 4;
+
+/// File systems of the kernel's own, with nothing to write back.
+const KERNEL_FILE_SYSTEMS: [&str; 21] = [
+    "autofs",
+    "binfmt_misc",
+    "bpf",
+    "cgroup",
+    "cgroup2",
+    "configfs",
+    "debugfs",
+    "devpts",
+    "devtmpfs",
+    "efivarfs",
+    "fusectl",
+    "hugetlbfs",
+    "mqueue",
+    "nsfs",
+    "proc",
+    "pstore",
+    "rootfs",
+    "securityfs",
+    "selinuxfs",
+    "sysfs",
+    "tracefs",
+];
+
+/// Takes all file systems away, the last mounted first.
+pub fn unmount_all<S: System>(machine: &mut Machine<S>) -> State {
+    if machine.contained {
+        return State::End;
+    }
+    start_last_resort(machine, UNMOUNT);
+    machine.system.sync();
+    swap_off(machine);
+    let mut mounts = mounts_to_take_away(machine);
+    for _ in 0..ROUNDS {
+        let before = mounts.len();
+        mounts.retain(|mount| machine.system.unmount(&mount.target, Unmount::Now).is_err());
+        if mounts.is_empty() || mounts.len() == before {
+            break;
+        }
+    }
+    for mount in mounts {
+        detach(machine, &mount);
+    }
+    if !machine.root_in_memory {
+        let flags = MsFlags::MS_REMOUNT | MsFlags::MS_RDONLY;
+        let result = machine.system.mount(Mount { source: "", target: "/", kind: "", flags, data: "" });
+        machine.check(result, "make / read-only");
+    }
+    State::End
+}
+
+fn swap_off<S: System>(machine: &mut Machine<S>) {
+    let swaps = machine.system.read("/proc/swaps").unwrap_or_default();
+    for path in swaps.lines().skip(1).filter_map(|line| line.split_whitespace().next()) {
+        let result = machine.system.swap_off(path);
+        machine.check(result, format_args!("stop swapping to {path}"));
+    }
+}
+
+/// The mounts that hold data, the last mounted first.
+fn mounts_to_take_away<S: System>(machine: &mut Machine<S>) -> Vec<MountPoint> {
+    let text = match machine.system.read("/proc/self/mountinfo") {
+        Ok(text) => text,
+        Err(errno) => {
+            machine.say(format_args!("cannot read /proc/self/mountinfo: {errno}; nothing is unmounted"));
+            return Vec::new();
+        }
+    };
+    let mut mounts = mountinfo::parse(&text);
+    mounts.retain(|mount| mount.target != "/" && !KERNEL_FILE_SYSTEMS.contains(&mount.kind.as_str()));
+    mounts.reverse();
+    mounts
+}
+
+/// What cannot be unmounted is made read-only, so that it is whole on the disk, and taken out of the tree.
+fn detach<S: System>(machine: &mut Machine<S>, mount: &MountPoint) {
+    let holds_data = !matches!(mount.kind.as_str(), "tmpfs" | "ramfs" | "overlay");
+    if holds_data {
+        let flags = MsFlags::MS_REMOUNT | MsFlags::MS_RDONLY;
+        let result =
+            machine.system.mount(Mount { source: "", target: &mount.target, kind: "", flags, data: "" });
+        let state =
+            if result.is_ok() { "made read-only instead" } else { "may have to be checked at the next boot" };
+        machine.say(format_args!("{} ({}) is busy and was not unmounted: {state}", mount.target, mount.kind));
+    }
+    let result = machine.system.unmount(&mount.target, Unmount::Detach);
+    if holds_data {
+        machine.check(result, format_args!("detach {}", mount.target));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use nix::errno::Errno;
+
+    use super::super::super::fake::{Fake, machine};
+    use super::*;
+
+    const MOUNTS: &str = "1 0 0:1 / / ro - tmpfs rootfs rw\n\
+        2 1 0:2 / /proc rw - proc proc rw\n\
+        3 1 0:3 / /var rw - tmpfs tmpfs rw\n\
+        4 3 8:1 / /var/lib/data rw - ext4 /dev/sda1 rw\n\
+        5 4 8:2 / /var/lib/data/deep rw - xfs /dev/sda2 rw\n\
+        6 1 0:6 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n";
+
+    fn unmounting(prepare: impl FnOnce(&mut Fake)) -> Machine<Fake> {
+        let mut machine = machine(|fake| {
+            fake.file("/proc/self/mountinfo", MOUNTS);
+            prepare(fake);
+        });
+        machine.root_in_memory = true;
+        assert_eq!(unmount_all(&mut machine), State::End);
+        machine
+    }
+
+    #[test]
+    fn mounts_go_in_reverse_order_and_the_kernels_own_stay() {
+        let machine = unmounting(|_| {});
+        let expected = ["unmount /var/lib/data/deep", "unmount /var/lib/data", "unmount /var"];
+        assert_eq!(machine.system.calls_of("unmount"), expected);
+        assert!(machine.system.log.is_empty() && machine.system.calls_of("mount").is_empty());
+    }
+
+    #[test]
+    fn what_is_busy_is_made_read_only_detached_and_said() {
+        let machine = unmounting(|fake| fake.fail("unmount /var", Errno::EBUSY));
+        assert!(machine.system.has_called("mount /var/lib/data rdonly,remount"));
+        assert_eq!(
+            machine.system.calls_of("detach"),
+            ["detach /var/lib/data/deep", "detach /var/lib/data", "detach /var"]
+        );
+        assert!(
+            machine
+                .system
+                .has_said("/var/lib/data (ext4) is busy and was not unmounted: made read-only instead")
+        );
+        assert!(!machine.system.has_said("/var (tmpfs)"));
+        // A round without progress is the last.
+        assert_eq!(machine.system.calls_of("unmount").len(), 3);
+    }
+
+    #[test]
+    fn swap_ends_before_file_systems_go() {
+        let swaps = "Filename\tType\tSize\tUsed\tPriority\n/var/lib/data/swap file 1024 0 -2\n";
+        let machine = unmounting(|fake| fake.file("/proc/swaps", swaps));
+        let at = |call| machine.system.calls.iter().position(|line| line == call).unwrap();
+        assert!(at("swap_off /var/lib/data/swap") < at("unmount /var/lib/data"));
+    }
+}

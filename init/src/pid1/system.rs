@@ -1,0 +1,159 @@
+//! All that PID 1 asks of the kernel.
+
+use std::time::Duration;
+
+use nix::errno::Errno;
+use nix::mount::MsFlags;
+use nix::sys::signal::Signal;
+
+use crate::cmdline::Cmdline;
+use crate::power::Action;
+pub use crate::sys::{Ended, Reaped};
+
+/// What the kernel answers: a value, or why not.
+pub type Result<T> = std::result::Result<T, Errno>;
+
+/// One call of mount(2).
+#[derive(Debug, Clone, Copy)]
+pub struct Mount<'a> {
+    /// A device, a directory, or a name for people to read.
+    pub source: &'a str,
+    /// Where.
+    pub target: &'a str,
+    /// File system type; empty for bind mounts, moves, remounts and changes of propagation.
+    pub kind: &'a str,
+    /// `MS_*`.
+    pub flags: MsFlags,
+    /// Options of the file system.
+    pub data: &'a str,
+}
+
+/// A device node.
+#[derive(Debug, Clone, Copy)]
+pub struct Node<'a> {
+    /// Absolute path.
+    pub path: &'a str,
+    /// A block device rather than a character device.
+    pub block: bool,
+    /// Permissions.
+    pub mode: u32,
+    /// Major number.
+    pub major: u64,
+    /// Minor number.
+    pub minor: u64,
+}
+
+/// How to take a mount away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unmount {
+    /// Now, or not at all.
+    Now,
+    /// From the tree now, in earnest when nobody uses it.
+    Detach,
+}
+
+/// What ends a wait.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// Children may have died.
+    Children,
+    /// Somebody wants the machine down; why, for the console.
+    Request(Action, &'static str),
+    /// Devices appeared, with these aliases.
+    Devices(Vec<String>),
+    /// Something was mounted or unmounted.
+    Mounts,
+    /// Nothing for as long as was asked.
+    Timeout,
+}
+
+/// What loading the modules of the machine's devices came to.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct Coldplug {
+    /// How many modules were loaded.
+    pub loaded: usize,
+    /// What went wrong, one line each.
+    pub problems: Vec<String>,
+    /// Aliases that are left for `modprobe`.
+    pub rest: Vec<String>,
+    /// Aliases that nobody waits for.
+    pub background: Vec<String>,
+}
+
+/// The kernel, as far as PID 1 needs it. Paths are absolute. Errors are the kernel's own.
+#[allow(missing_docs, clippy::missing_errors_doc)]
+pub trait System {
+    // Files
+
+    /// A small file's text; what is beyond 1 MiB is cut off.
+    fn read(&self, path: &str) -> Result<String>;
+    /// Writes to a file that exists, in one call, as sysfs and procfs want it.
+    fn write(&mut self, path: &str, text: &str) -> Result<()>;
+    /// Makes an empty file; one that exists is left as it is.
+    fn create(&mut self, path: &str, mode: u32) -> Result<()>;
+    /// Makes a directory; one that exists is left as it is.
+    fn mkdir(&mut self, path: &str, mode: u32) -> Result<()>;
+    /// Makes a symbolic link; a path that exists is left as it is.
+    fn symlink(&mut self, target: &str, path: &str) -> Result<()>;
+    /// Makes a device node; a path that exists is left as it is.
+    fn mknod(&mut self, node: Node<'_>) -> Result<()>;
+    fn read_link(&self, path: &str) -> Result<String>;
+    /// The names in a directory, sorted.
+    fn list(&self, path: &str) -> Result<Vec<String>>;
+    fn is_char_device(&self, path: &str) -> bool;
+
+    // Mounts
+
+    /// Whether `/` is the initramfs (ramfs or tmpfs).
+    fn root_is_memory(&self) -> Result<bool>;
+    fn mount(&mut self, mount: Mount<'_>) -> Result<()>;
+    fn unmount(&mut self, target: &str, how: Unmount) -> Result<()>;
+    fn chdir(&mut self, path: &str) -> Result<()>;
+    fn chroot(&mut self, path: &str) -> Result<()>;
+    fn swap_off(&mut self, path: &str) -> Result<()>;
+
+    // Console
+
+    /// Makes `/dev/console` the standard input, output and error, and the place for [`System::log`].
+    fn open_console(&mut self) -> Result<()>;
+    /// Writes a line; never waits for long, and has nobody to tell if it fails.
+    fn log(&mut self, line: &str);
+    /// Writes text to a terminal, without waiting for long.
+    fn print(&mut self, terminal: &str, text: &str) -> Result<()>;
+
+    // The machine
+
+    fn set_hostname(&mut self, name: &str) -> Result<()>;
+    fn raise_limits(&mut self) -> Result<()>;
+    fn loopback_up(&mut self) -> Result<()>;
+    /// Seconds since 1970.
+    fn clock(&self) -> Result<i64>;
+    fn set_clock(&mut self, seconds: i64) -> Result<()>;
+    /// Makes ctrl-alt-del a signal to PID 1 instead of a reset.
+    fn catch_ctrl_alt_del(&mut self) -> Result<()>;
+    /// Starts to hear of signals, devices, the power button and mounts; says what cannot be heard of.
+    fn open_events(&mut self) -> Result<Vec<String>>;
+    /// Loads the modules of all devices, and makes the nodes that load modules.
+    fn coldplug(&mut self, cmdline: &Cmdline) -> Coldplug;
+    fn sync(&mut self);
+    /// Ends the machine; in a container, the container. Returns only why it cannot.
+    fn reboot(&mut self, action: Action) -> Errno;
+
+    // Processes
+
+    /// Starts this binary under another name.
+    fn spawn(&mut self, arguments: &[&str]) -> Result<i32>;
+    fn kill(&mut self, pid: i32, signal: Signal) -> Result<()>;
+    /// Every process but PID 1.
+    fn kill_all(&mut self, signal: Signal) -> Result<()>;
+    fn reap(&mut self) -> Reaped;
+
+    // Time
+
+    /// Since the kernel started; never goes back.
+    fn now(&self) -> Duration;
+    /// Waits for the next event; for ever without a limit.
+    fn wait(&mut self, limit: Option<Duration>) -> Result<Event>;
+    /// Waits without hearing of anything: for the end, when [`System::wait`] fails.
+    fn sleep(&mut self, time: Duration);
+}

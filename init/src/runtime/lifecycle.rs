@@ -1,0 +1,284 @@
+//! A container from nothing to nothing.
+
+use std::os::fd::AsFd;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use image_layout::Runtime;
+use libcontainer::container::Container;
+use libcontainer::container::builder::ContainerBuilder;
+use libcontainer::syscall::syscall::SyscallType;
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signal::{SigSet, Signal, kill};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::unistd::Pid;
+use oci_spec::runtime::Spec;
+
+use super::bound_dev;
+use super::bundle::{Bundle, read_runtime, read_spec_value};
+use super::error::chain;
+use super::executor::Program;
+use super::prepare::{self, Kernel, Records};
+use super::volumes::RECORD_PREFIX;
+use super::{RUNTIME_FAILED, RuntimeError, STATE_ROOT, namespaces, network};
+
+/// How long a container may take to end after SIGTERM, before SIGKILL.
+const GRACE: Duration = Duration::from_secs(2);
+
+/// `runtime prepare`: mounts, directories and cgroups of a bundle, once.
+pub fn prepare(bundle: &Path, id: &str) -> Result<(), RuntimeError> {
+    let spec = read_spec_value(bundle)?;
+    let read_only = spec.pointer("/root/readonly").and_then(serde_json::Value::as_bool).unwrap_or_default();
+    prepare_with(bundle, id, &read_runtime(bundle)?, read_only)
+}
+
+fn prepare_with(bundle: &Path, id: &str, runtime: &Runtime, read_only: bool) -> Result<(), RuntimeError> {
+    let rootfs = bundle.join(image_layout::ROOTFS);
+    let mut steps = prepare::plan(runtime)?;
+    if read_only {
+        // After the mounts of runtime.json, which bring the root filesystem.
+        steps.push(prepare::mount_points(&rootfs, &Path::new(STATE_ROOT).join("points").join(id)));
+    }
+    prepare::apply(&mut Kernel, &Records::default(), id, &rootfs, &steps)
+}
+
+/// `runtime attach`: interfaces and namespace files for a created container.
+pub fn attach(bundle: &Path, id: &str, pid: i32) -> Result<(), RuntimeError> {
+    attach_to(id, pid, &read_runtime(bundle)?)
+}
+
+fn attach_to(id: &str, pid: i32, runtime: &Runtime) -> Result<(), RuntimeError> {
+    // A former run's namespaces keep its interfaces alive, whose names are needed again.
+    namespaces::unbind(&mut Kernel, &runtime.bind_ns)?;
+    network::attach(id, pid, &runtime.interfaces)?;
+    namespaces::bind(&mut Kernel, pid, &runtime.bind_ns)
+}
+
+/// `runtime release`: unmounts what was prepared for each of `ids`, or for all.
+pub fn release(ids: &[String]) -> Result<(), RuntimeError> {
+    let records = Records::default();
+    let mut ids = ids.to_vec();
+    if ids.is_empty() {
+        ids = records.ids()?;
+        // Containers use volumes, so volumes go last.
+        ids.sort_by_key(|id| id.starts_with(RECORD_PREFIX));
+    }
+    let mut result = Ok(());
+    for id in &ids {
+        if let Err(error) = prepare::release(&mut Kernel, &records, id, None) {
+            result = result.and(Err(error));
+        }
+    }
+    result
+}
+
+/// `runtime run`: the whole life of a container; returns its exit code.
+pub fn run(bundle: &Path, id: &str, exit_file: Option<&Path>) -> Result<u8, RuntimeError> {
+    // The container's first process loses its parent when it is cloned, and must become our child.
+    nix::sys::prctl::set_child_subreaper(true).map_err(RuntimeError::system("become a subreaper"))?;
+    let result = Signals::block().and_then(|signals| run_and_clean_up(bundle, id, &signals));
+    if let Some(path) = exit_file {
+        let code = *result.as_ref().unwrap_or(&RUNTIME_FAILED);
+        write_exit(path, code)?;
+    }
+    result
+}
+
+fn run_and_clean_up(bundle: &Path, id: &str, signals: &Signals) -> Result<u8, RuntimeError> {
+    let root = Path::new(STATE_ROOT).join("runtime");
+    remove_leftovers(&root, id)?;
+    let result = create_and_wait(bundle, id, &root, signals);
+    let released = prepare::release(&mut Kernel, &Records::default(), id, Some(bundle));
+    match (result, released) {
+        (Ok(code), Err(error)) => {
+            // The container did its work; its exit code counts, and what is left mounted is still recorded.
+            eprintln!("{id}: {}", chain(&error));
+            Ok(code)
+        }
+        (result, _) => result,
+    }
+}
+
+fn create_and_wait(path: &Path, id: &str, root: &Path, signals: &Signals) -> Result<u8, RuntimeError> {
+    let bundle = Bundle::read(path)?;
+    let read_only = bundle.spec.root().as_ref().and_then(|root| root.readonly()).unwrap_or_default();
+    prepare_with(path, id, &bundle.runtime, read_only)?;
+    let derived = derived_bundle(id, &bundle.spec)?;
+    let result = create(id, root, &derived).and_then(|mut container| {
+        let result = start_and_wait(&mut container, id, &bundle, signals);
+        // `force`, because a failure may have left it created or running.
+        let deleted = container.delete(true).map_err(RuntimeError::container("delete"));
+        result.and_then(|code| deleted.map(|()| code))
+    });
+    reap();
+    std::fs::remove_dir_all(&derived).map_err(RuntimeError::io("remove", &derived))?;
+    result
+}
+
+fn create(id: &str, root: &Path, bundle: &Path) -> Result<Container, RuntimeError> {
+    std::fs::create_dir_all(root).map_err(RuntimeError::io("make directory", root))?;
+    ContainerBuilder::new(id.to_owned(), SyscallType::default())
+        .with_executor(Program::default())
+        .with_root_path(root)
+        .map_err(RuntimeError::container("name"))?
+        .validate_id()
+        .map_err(RuntimeError::container("name"))?
+        .as_init(bundle)
+        .with_systemd(false)
+        .with_detach(true)
+        .build()
+        .map_err(RuntimeError::container("create"))
+}
+
+fn start_and_wait(
+    container: &mut Container,
+    id: &str,
+    bundle: &Bundle,
+    signals: &Signals,
+) -> Result<u8, RuntimeError> {
+    let pid = container.pid().ok_or(RuntimeError::NoProcess)?.as_raw();
+    attach_to(id, pid, &bundle.runtime)?;
+    container.start().map_err(RuntimeError::container("start"))?;
+    signals.wait_for_exit(Pid::from_raw(pid))
+}
+
+/// Writes the configuration that libcontainer reads: absolute root, and runc's cgroup where none is asked for.
+fn derived_bundle(id: &str, spec: &Spec) -> Result<PathBuf, RuntimeError> {
+    let dir = Path::new(STATE_ROOT).join("bundles").join(id);
+    std::fs::create_dir_all(&dir).map_err(RuntimeError::io("make directory", &dir))?;
+    let mut spec = spec.clone();
+    let mut linux = spec.linux().clone().unwrap_or_default();
+    if linux.cgroups_path().as_ref().is_none_or(|path| path.as_os_str().is_empty()) {
+        linux.set_cgroups_path(Some(Path::new("/").join(id)));
+    }
+    spec.set_linux(Some(linux));
+    let late = bound_dev::take(&mut spec);
+    if !late.is_empty() {
+        bound_dev::add_hook(&mut spec, &dir)?;
+        write_json(&dir.join(image_layout::RUNTIME), &bound_dev::runtime(late))?;
+    }
+    write_json(&dir.join(image_layout::CONFIG), &spec)?;
+    Ok(dir)
+}
+
+fn write_json(file: &Path, value: &impl serde::Serialize) -> Result<(), RuntimeError> {
+    let bytes =
+        serde_json::to_vec(value).map_err(|source| RuntimeError::Json { path: file.to_owned(), source })?;
+    std::fs::write(file, bytes).map_err(RuntimeError::io("write", file))
+}
+
+/// Removes a container of the same id that a killed runtime left behind.
+fn remove_leftovers(root: &Path, id: &str) -> Result<(), RuntimeError> {
+    let dir = root.join(id);
+    if !dir.exists() {
+        return Ok(());
+    }
+    match Container::load(dir.clone()).and_then(|mut container| container.delete(true)) {
+        Ok(()) => Ok(()),
+        // Cut off before its state was written: there is nothing but the directory.
+        Err(_) => std::fs::remove_dir_all(&dir).map_err(RuntimeError::io("remove", &dir)),
+    }
+}
+
+fn write_exit(path: &Path, code: u8) -> Result<(), RuntimeError> {
+    let temporary = path.with_extension("new");
+    std::fs::write(&temporary, format!("{code}\n")).map_err(RuntimeError::io("write", &temporary))?;
+    std::fs::rename(&temporary, path).map_err(RuntimeError::io("rename", &temporary))
+}
+
+/// Collects processes that ended meanwhile; there may be none, which is no error.
+fn reap() {
+    while matches!(waitpid(None, Some(WaitPidFlag::WNOHANG)), Ok(status) if status != WaitStatus::StillAlive)
+    {
+    }
+}
+
+/// SIGCHLD, SIGTERM and SIGINT, blocked and read from a file descriptor.
+struct Signals(SignalFd);
+
+impl Signals {
+    fn block() -> Result<Self, RuntimeError> {
+        let mut set = SigSet::empty();
+        for signal in [Signal::SIGCHLD, Signal::SIGTERM, Signal::SIGINT] {
+            set.add(signal);
+        }
+        set.thread_block().map_err(RuntimeError::system("block signals"))?;
+        SignalFd::with_flags(&set, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)
+            .map(Self)
+            .map_err(RuntimeError::system("open a signalfd"))
+    }
+
+    /// Waits for `init`; SIGTERM to us is SIGTERM to it, and SIGKILL when it does not end by that.
+    fn wait_for_exit(&self, init: Pid) -> Result<u8, RuntimeError> {
+        let mut kill_at: Option<Instant> = None;
+        loop {
+            if let Some(code) = collect(init)? {
+                return Ok(code);
+            }
+            let timeout = match kill_at {
+                None => PollTimeout::NONE,
+                Some(at) => PollTimeout::try_from(at.saturating_duration_since(Instant::now()))
+                    .unwrap_or(PollTimeout::MAX),
+            };
+            let mut fds = [PollFd::new(self.0.as_fd(), PollFlags::POLLIN)];
+            match poll(&mut fds, timeout) {
+                Ok(_) | Err(Errno::EINTR) => {}
+                Err(errno) => return Err(RuntimeError::system("wait for signals")(errno)),
+            }
+            while let Ok(Some(info)) = self.0.read_signal() {
+                if info.ssi_signo != Signal::SIGCHLD as u32 && kill_at.is_none() {
+                    signal(init, Signal::SIGTERM)?;
+                    kill_at = Some(Instant::now() + GRACE);
+                }
+            }
+            if kill_at.is_some_and(|at| Instant::now() >= at) {
+                signal(init, Signal::SIGKILL)?;
+                kill_at = Some(Instant::now() + GRACE);
+            }
+        }
+    }
+}
+
+fn signal(pid: Pid, signal: Signal) -> Result<(), RuntimeError> {
+    match kill(pid, signal) {
+        Ok(()) | Err(Errno::ESRCH) => Ok(()),
+        Err(errno) => Err(RuntimeError::system("signal the container")(errno)),
+    }
+}
+
+/// Reaps everything that has ended; the exit code when `init` was among it.
+fn collect(init: Pid) -> Result<Option<u8>, RuntimeError> {
+    let mut code = None;
+    loop {
+        match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
+            Ok(WaitStatus::Exited(pid, status)) if pid == init => code = Some(exit_code(status)),
+            Ok(WaitStatus::Signaled(pid, signal, _)) if pid == init => {
+                code = Some(exit_code(128 + signal as i32))
+            }
+            Ok(WaitStatus::StillAlive) => return Ok(code),
+            Ok(_) => {}
+            Err(Errno::ECHILD) if code.is_some() => return Ok(code),
+            Err(errno) => return Err(RuntimeError::system("wait for the container")(errno)),
+        }
+    }
+}
+
+fn exit_code(status: i32) -> u8 {
+    u8::try_from(status & 0xff).unwrap_or(RUNTIME_FAILED)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_outcome_is_written_whole() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("000-a.exit");
+        write_exit(&path, 137).unwrap();
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "137\n");
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+}

@@ -1,0 +1,12 @@
+//! What `runtime.json` asks for around a container: planned as values, carried out by a thin layer.
+
+mod apply;
+mod host;
+mod options;
+mod plan;
+mod record;
+
+pub use apply::{apply, release};
+pub use host::{Host, Kernel};
+pub use plan::{Call, PlanError, mount_points, plan};
+pub use record::Records;

@@ -1,0 +1,316 @@
+//! The process and its connection.
+
+use std::cell::Cell;
+use std::fs::{File, OpenOptions};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use rustix::process::Signal;
+use serde::{Deserialize, Serialize};
+use tokio::process::{Child, Command};
+use tokio::sync::watch;
+
+use super::config::{self, Config, Output};
+use crate::engine::{self, Connection, EngineError};
+use crate::runtime::read_bounded;
+use crate::supervisor::backoff::Backoff;
+use crate::supervisor::inotify::Inotify;
+use crate::supervisor::process::{Handle, ProcessId};
+use crate::supervisor::{console, state_file};
+
+/// Where it is, if the image has it.
+pub const BINARY: &str = "/usr/bin/containerd";
+const RUNTIME_CONFIG: &str = "/etc/containerd/runtime-config.toml";
+const OWN_CONFIG: &str = "/etc/containerd/config.toml";
+const STATE_DIR: &str = "/run/containerd";
+/// The kernel gives PID 1 no PATH; containerd finds its shims and runc along it.
+const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+const CONFIG_LIMIT: u64 = 1 << 20;
+
+/// How long it may take to serve.
+const READY_LIMIT: Duration = Duration::from_secs(60);
+/// Pause between connections while its socket is there but not yet served.
+const RETRY: Duration = Duration::from_millis(5);
+/// How long it may take to stop.
+const STOP_LIMIT: Duration = Duration::from_secs(5);
+
+/// What is wanted of containerd.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Order {
+    /// To run; a new number means a new process.
+    Run(u32),
+    Stop,
+}
+
+/// What a successor must know; the content of `/run/lk/containerd.json`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+struct Remembered {
+    process: ProcessId,
+    state: DirectoryId,
+}
+
+/// Which directory a path leads to; another one after something was mounted on it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+struct DirectoryId {
+    device: u64,
+    inode: u64,
+}
+
+impl DirectoryId {
+    fn of(path: &Path) -> Option<Self> {
+        let meta = std::fs::metadata(path).ok()?;
+        Some(Self { device: meta.dev(), inode: meta.ino() })
+    }
+}
+
+/// Where containerd keeps its state.
+fn root() -> PathBuf {
+    let text = read_bounded(Path::new(OWN_CONFIG), CONFIG_LIMIT).unwrap_or_default();
+    config::root(&String::from_utf8_lossy(&text))
+}
+
+/// containerd, kept running.
+#[derive(Debug)]
+pub struct Daemon {
+    connection: watch::Sender<Connection>,
+    orders: watch::Sender<Order>,
+    stopped: watch::Sender<bool>,
+    /// The state directory that the present process uses.
+    state: Cell<Option<DirectoryId>>,
+}
+
+impl Default for Daemon {
+    fn default() -> Self {
+        Self {
+            connection: watch::Sender::new(None),
+            orders: watch::Sender::new(Order::Run(0)),
+            stopped: watch::Sender::new(false),
+            state: Cell::new(None),
+        }
+    }
+}
+
+impl Daemon {
+    /// The connection, for engines.
+    #[must_use]
+    pub fn connection(&self) -> watch::Receiver<Connection> {
+        self.connection.subscribe()
+    }
+
+    /// Stops it, and waits for that.
+    pub async fn stop(&self) {
+        self.orders.send_replace(Order::Stop);
+        let mut stopped = self.stopped.subscribe();
+        // `self` holds the sender, so this can only end by containerd having stopped.
+        drop(stopped.wait_for(|stopped| *stopped).await);
+    }
+
+    /// Starts it anew when a file system has been mounted over its state since it was started.
+    pub async fn renew_if_hidden(&self) {
+        let Some(used) = self.state.get() else { return };
+        if DirectoryId::of(&root()) == Some(used) {
+            return;
+        }
+        console::say("containerd: a file system was mounted over its directory; starting it again there");
+        let mut connection = self.connection.subscribe();
+        connection.mark_unchanged();
+        self.orders.send_modify(|order| {
+            if let Order::Run(number) = order {
+                *number += 1;
+            }
+        });
+        // The old connection must be gone before anyone starts a service over it.
+        drop(connection.changed().await);
+    }
+
+    /// Keeps it running until it is told to stop.
+    pub async fn keep(&self) {
+        let mut orders = self.orders.subscribe();
+        let mut backoff = Backoff::default();
+        loop {
+            let order = *orders.borrow_and_update();
+            let Order::Run(_) = order else { break };
+            let begun = Instant::now();
+            let end = match Process::adopt_or_start() {
+                Ok(process) => {
+                    self.state.set(Some(process.state));
+                    self.attend(process, &mut orders).await
+                }
+                Err(error) => End::Died(format!("cannot be started: {error}")),
+            };
+            self.connection.send_replace(None);
+            if let End::Died(how) = end {
+                let wait = backoff.next(begun.elapsed());
+                console::say(&format!("containerd: {how}; starting again in {:.1} s", wait.as_secs_f64()));
+                tokio::select! {
+                    () = tokio::time::sleep(wait) => {}
+                    changed = orders.changed() => drop(changed),
+                }
+            }
+        }
+        self.stopped.send_replace(true);
+    }
+
+    /// Serves one process: connects to it, and waits for its end or for an order.
+    async fn attend(&self, mut process: Process, orders: &mut watch::Receiver<Order>) -> End {
+        let begun = Instant::now();
+        let ready = tokio::select! {
+            ready = tokio::time::timeout(READY_LIMIT, connect_when_ready()) => ready,
+            how = process.ended() => return End::Died(how),
+            changed = orders.changed() => {
+                drop(changed);
+                process.stop().await;
+                return End::Ordered;
+            }
+        };
+        match ready {
+            Ok(Ok(channel)) => {
+                let seconds = begun.elapsed().as_secs_f64();
+                let verb = if process.is_ours() { "ready after" } else { "still running; connected in" };
+                console::say(&format!("containerd: {verb} {seconds:.2} s"));
+                self.connection.send_replace(Some(channel));
+            }
+            Ok(Err(error)) => {
+                process.stop().await;
+                return End::Died(format!("cannot be waited for: {error}"));
+            }
+            Err(_) => {
+                process.stop().await;
+                return End::Died(format!("did not serve within {} s, see its log", READY_LIMIT.as_secs()));
+            }
+        }
+        tokio::select! {
+            how = process.ended() => End::Died(how),
+            changed = orders.changed() => {
+                drop(changed);
+                self.connection.send_replace(None);
+                process.stop().await;
+                End::Ordered
+            }
+        }
+    }
+}
+
+enum End {
+    Died(String),
+    Ordered,
+}
+
+/// A containerd process: our child, or one that a former supervisor left.
+struct Process {
+    id: ProcessId,
+    state: DirectoryId,
+    child: Option<Child>,
+    handle: Option<Handle>,
+}
+
+impl Process {
+    fn adopt_or_start() -> std::io::Result<Self> {
+        let file = state_file::path("containerd.json");
+        if let Some(Remembered { process: id, state }) = state_file::read(&file)
+            && let Some(handle) = Handle::open(id)
+        {
+            return Ok(Self { id, state, child: None, handle: Some(handle) });
+        }
+        // Made before containerd makes it, so that it is known which one it uses.
+        let root = root();
+        std::fs::create_dir_all(&root)?;
+        let missing = || std::io::Error::other(format!("{} is gone", root.display()));
+        let state = DirectoryId::of(&root).ok_or_else(missing)?;
+        let child = start()?;
+        let gone = || std::io::Error::other("it ended at once");
+        let id = child.id().and_then(ProcessId::of).ok_or_else(gone)?;
+        state_file::write(&file, &Remembered { process: id, state })?;
+        Ok(Self { id, state, child: Some(child), handle: None })
+    }
+
+    fn is_ours(&self) -> bool {
+        self.child.is_some()
+    }
+
+    /// Waits for its end, and says how it was.
+    async fn ended(&mut self) -> String {
+        match (&mut self.child, &self.handle) {
+            (Some(child), _) => match child.wait().await {
+                Ok(status) => format!("ended ({status})"),
+                Err(error) => format!("cannot be waited for ({error})"),
+            },
+            (None, Some(handle)) => {
+                handle.ended().await;
+                "ended".to_owned()
+            }
+            (None, None) => "is gone".to_owned(),
+        }
+    }
+
+    async fn stop(&mut self) {
+        for signal in [Signal::TERM, Signal::KILL] {
+            let Some(handle) = Handle::open(self.id) else { return };
+            if let Err(error) = handle.signal(signal) {
+                console::say(&format!("containerd: cannot be signalled: {error}"));
+            }
+            if tokio::time::timeout(STOP_LIMIT, self.ended()).await.is_ok() {
+                return;
+            }
+        }
+        console::say("containerd: does not end");
+    }
+}
+
+fn start() -> std::io::Result<Child> {
+    let text = match read_bounded(Path::new(RUNTIME_CONFIG), CONFIG_LIMIT) {
+        Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
+        Err(_) => String::new(),
+    };
+    let config = Config::parse(&text);
+    match std::fs::remove_file(engine::SOCKET) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    std::fs::create_dir_all(STATE_DIR)?;
+    let mut command = Command::new(BINARY);
+    command.args(&config.args).stdin(Stdio::null()).process_group(0);
+    command
+        .stdout(stdio(&config.stdout, std::io::stdout())?)
+        .stderr(stdio(&config.stderr, std::io::stderr())?);
+    if std::env::var_os("PATH").is_none() {
+        command.env("PATH", PATH);
+    }
+    command.spawn()
+}
+
+fn stdio(output: &Output, ours: impl std::os::fd::AsFd) -> std::io::Result<Stdio> {
+    let path = match output {
+        Output::File(path) => path,
+        // Both are the console.
+        Output::Stdout | Output::Stderr => {
+            return Ok(Stdio::from(File::from(ours.as_fd().try_clone_to_owned()?)));
+        }
+    };
+    if let Some(dir) = path.parent() {
+        std::fs::create_dir_all(dir)?;
+    }
+    Ok(Stdio::from(OpenOptions::new().create(true).append(true).open(path)?))
+}
+
+/// Waits for the socket, by inotify, and then for an answer.
+async fn connect_when_ready() -> Result<engine::Channel, std::io::Error> {
+    let watch = Inotify::new()?;
+    watch.watch_entries(Path::new(STATE_DIR))?;
+    loop {
+        if Path::new(engine::SOCKET).exists() {
+            match engine::connect().await {
+                Ok(channel) => return Ok(channel),
+                Err(EngineError::Refused { message, lost: false, .. }) => {
+                    return Err(std::io::Error::other(message));
+                }
+                // Bound, but not yet served.
+                Err(_) => tokio::time::sleep(RETRY).await,
+            }
+        } else {
+            watch.changed().await?;
+        }
+    }
+}

@@ -1,0 +1,294 @@
+//! Containers that run once, one after another: `onboot` and `onshutdown`.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use rustix::process::Signal;
+use serde::{Deserialize, Serialize};
+
+use super::inotify::Inotify;
+use super::plan::OneShot;
+use super::process::{Handle, ProcessId};
+use super::tail::Tail;
+use super::{console, face, state_file};
+use crate::engine::Exit;
+use crate::runtime::RUNTIME_FAILED;
+
+/// How long the runtime may take to end its container, after it was told to.
+const STOP_PATIENCE: Duration = Duration::from_secs(10);
+
+/// A sequence of one-shots.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sequence {
+    /// What it is called on the console and in the names of logs and state: `onboot`, `shutdown`.
+    pub name: &'static str,
+    /// How long each may take.
+    pub deadline: Duration,
+}
+
+/// Before the services. LinuxKit waits for ever, and so a missing network blocks its boot; formatting a large disk
+/// or filling a swap file takes minutes.
+pub const ONBOOT: Sequence = Sequence { name: "onboot", deadline: Duration::from_secs(15 * 60) };
+/// After the services: nobody may keep a machine from going down.
+pub const ONSHUTDOWN: Sequence = Sequence { name: "shutdown", deadline: Duration::from_secs(30) };
+
+/// How far a sequence has come; the content of its state file.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct Progress {
+    finished: bool,
+    steps: Vec<StepRecord>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct StepRecord {
+    id: String,
+    /// The runtime process while it runs.
+    process: Option<ProcessId>,
+    /// Once it has ended.
+    exit: Option<Exit>,
+}
+
+/// What must be done about one step.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Todo {
+    Run,
+    Adopt(ProcessId),
+    Nothing,
+}
+
+impl Progress {
+    /// A step runs once in the life of the machine, whoever supervises it.
+    fn todo(&self, id: &str) -> Todo {
+        match self.steps.iter().find(|step| step.id == id) {
+            None => Todo::Run,
+            Some(StepRecord { exit: Some(_), .. }) => Todo::Nothing,
+            Some(StepRecord { process: Some(process), .. }) => Todo::Adopt(*process),
+            // Noted, but never seen to run: it may have.
+            Some(_) => Todo::Nothing,
+        }
+    }
+
+    fn note(&mut self, id: &str, process: Option<ProcessId>, exit: Option<Exit>) {
+        let record = StepRecord { id: id.to_owned(), process, exit };
+        match self.steps.iter_mut().find(|step| step.id == id) {
+            Some(step) => *step = record,
+            None => self.steps.push(record),
+        }
+    }
+}
+
+impl Sequence {
+    /// Runs all `steps` that have not run yet. To be cancelled by [`Sequence::cancel`], not by dropping alone.
+    pub async fn run(&self, steps: &[OneShot]) {
+        let file = self.state_file();
+        let mut progress: Progress = state_file::read(&file).unwrap_or_default();
+        if progress.finished {
+            return;
+        }
+        if !steps.is_empty() {
+            self.make_log_dir();
+        }
+        for step in steps {
+            let begun = Instant::now();
+            let exit = match progress.todo(&step.id) {
+                Todo::Nothing => continue,
+                Todo::Run => self.run_step(step, &mut progress).await,
+                Todo::Adopt(process) => self.adopt(step, process).await,
+            };
+            progress.note(&step.id, None, Some(exit));
+            self.save(&progress);
+            self.report(step, exit, begun.elapsed());
+        }
+        progress.finished = true;
+        self.save(&progress);
+    }
+
+    /// Ends the step that runs, if any.
+    pub async fn cancel(&self) {
+        let progress: Progress = state_file::read(&self.state_file()).unwrap_or_default();
+        for process in
+            progress.steps.iter().filter(|step| step.exit.is_none()).filter_map(|step| step.process)
+        {
+            if let Some(handle) = Handle::open(process) {
+                self.end(&handle).await;
+            }
+        }
+    }
+
+    async fn run_step(&self, step: &OneShot, progress: &mut Progress) -> Exit {
+        let prefix = format!("{} {}", self.name, step.id);
+        let failed = |what: &str, error: &std::io::Error| {
+            console::say(&format!("{prefix}: cannot {what}: {error}"));
+            Exit::Code(RUNTIME_FAILED.into())
+        };
+        let (stdout, stderr) = (self.log(&step.id, ".out.log"), self.log(&step.id, ".log"));
+        let open = |path: &Path| File::create(path).and_then(|writer| Ok((writer, File::open(path)?)));
+        let ((out, out_reader), (err, err_reader)) =
+            match open(&stdout).and_then(|out| Ok((out, open(&stderr)?))) {
+                Ok(files) => files,
+                Err(error) => return failed("open its log", &error),
+            };
+        let mut tails = [Tail::new(out_reader, prefix.clone()), Tail::new(err_reader, prefix.clone())];
+        let watch = Inotify::new().and_then(|watch| {
+            watch.watch_content(&stdout)?;
+            watch.watch_content(&stderr)?;
+            Ok(watch)
+        });
+        let mut command = face::runtime(["run", "--bundle"]);
+        command.arg(&step.bundle).arg("--exit-file").arg(self.exit_file(&step.id)).arg(&step.id);
+        command.stdout(Stdio::from(out)).stderr(Stdio::from(err));
+        // Noted before it can have any effect: better not run at all than run twice.
+        progress.note(&step.id, None, None);
+        self.save(progress);
+        let mut child = match command.spawn() {
+            Ok(child) => child,
+            Err(error) => return failed("start the runtime", &error),
+        };
+        let id = child.id().and_then(ProcessId::of);
+        progress.note(&step.id, id, None);
+        self.save(progress);
+
+        let deadline = tokio::time::sleep(self.deadline);
+        tokio::pin!(deadline);
+        let mut late = false;
+        let status = loop {
+            tokio::select! {
+                status = child.wait() => break status,
+                changed = follow(&watch) => {
+                    tails.iter_mut().for_each(Tail::copy);
+                    if !changed {
+                        break child.wait().await;
+                    }
+                }
+                () = &mut deadline, if !late => {
+                    late = true;
+                    console::say(&format!("{prefix}: did not end within {} s; stopping it", self.deadline.as_secs()));
+                    if let Some(handle) = id.and_then(Handle::open) {
+                        self.end(&handle).await;
+                    }
+                }
+            }
+        };
+        tails.into_iter().for_each(Tail::finish);
+        match status {
+            Ok(status) => status
+                .code()
+                .and_then(|code| u32::try_from(code).ok())
+                .map_or(Exit::Unknown, Exit::from_status),
+            Err(error) => failed("wait for the runtime", &error),
+        }
+    }
+
+    /// Waits for a step that a former supervisor started.
+    async fn adopt(&self, step: &OneShot, process: ProcessId) -> Exit {
+        if let Some(handle) = Handle::open(process) {
+            console::say(&format!("{} {}: still running, waiting for it", self.name, step.id));
+            if tokio::time::timeout(self.deadline, handle.ended()).await.is_err() {
+                self.end(&handle).await;
+            }
+        }
+        let outcome = std::fs::read_to_string(self.exit_file(&step.id)).ok();
+        outcome.and_then(|text| text.trim().parse().ok()).map_or(Exit::Unknown, Exit::from_status)
+    }
+
+    async fn end(&self, handle: &Handle) {
+        for signal in [Signal::TERM, Signal::KILL] {
+            if let Err(error) = handle.signal(signal) {
+                console::say(&format!("{}: cannot signal the runtime: {error}", self.name));
+            }
+            if tokio::time::timeout(STOP_PATIENCE, handle.ended()).await.is_ok() {
+                return;
+            }
+        }
+    }
+
+    fn report(&self, step: &OneShot, exit: Exit, took: Duration) {
+        let seconds = took.as_secs_f64();
+        if exit.is_success() {
+            console::say(&format!("{} {}: done in {seconds:.2} s", self.name, step.id));
+        } else {
+            console::say(&format!("{} {}: FAILED: {exit} after {seconds:.2} s", self.name, step.id));
+        }
+    }
+
+    fn make_log_dir(&self) {
+        let dir = self.log_dir();
+        let link = Path::new("/var/log").join(self.name);
+        let made =
+            std::fs::create_dir_all(&dir).and_then(|()| std::fs::create_dir_all("/var/log")).and_then(|()| {
+                match std::os::unix::fs::symlink(&dir, &link) {
+                    Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
+                    other => other,
+                }
+            });
+        if let Err(error) = made {
+            console::say(&format!(
+                "{}: cannot make {} and {}: {error}",
+                self.name,
+                dir.display(),
+                link.display()
+            ));
+        }
+    }
+
+    fn log_dir(&self) -> PathBuf {
+        Path::new("/run/log").join(self.name)
+    }
+
+    fn log(&self, id: &str, suffix: &str) -> PathBuf {
+        self.log_dir().join(format!("{}.{id}{suffix}", self.name))
+    }
+
+    fn exit_file(&self, id: &str) -> PathBuf {
+        state_file::path(&format!("{}.{id}.exit", self.name))
+    }
+
+    fn state_file(&self) -> PathBuf {
+        state_file::path(&format!("{}.json", self.name))
+    }
+
+    fn save(&self, progress: &Progress) {
+        if let Err(error) = state_file::write(&self.state_file(), progress) {
+            console::say(&format!("{}: cannot write {}: {error}", self.name, self.state_file().display()));
+        }
+    }
+}
+
+/// Waits for new output; false when that is not possible any more.
+async fn follow(watch: &std::io::Result<Inotify>) -> bool {
+    match watch {
+        Ok(watch) => watch.changed().await.is_ok(),
+        Err(_) => std::future::pending().await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_step_never_runs_twice() {
+        let process = ProcessId { pid: 7, started: 1 };
+        let mut progress = Progress::default();
+        assert_eq!(progress.todo("000-a"), Todo::Run);
+        progress.note("000-a", None, None);
+        assert_eq!(progress.todo("000-a"), Todo::Nothing);
+        progress.note("000-a", Some(process), None);
+        assert_eq!(progress.todo("000-a"), Todo::Adopt(process));
+        progress.note("000-a", None, Some(Exit::Code(1)));
+        assert_eq!(progress.todo("000-a"), Todo::Nothing);
+        assert_eq!(progress.todo("001-b"), Todo::Run);
+        assert_eq!(progress.steps.len(), 1);
+    }
+
+    #[test]
+    fn logs_have_linuxkits_names() {
+        assert_eq!(
+            ONBOOT.log("000-sysctl", ".out.log"),
+            Path::new("/run/log/onboot/onboot.000-sysctl.out.log")
+        );
+        assert_eq!(ONSHUTDOWN.log("000-a", ".log"), Path::new("/run/log/shutdown/shutdown.000-a.log"));
+    }
+}

@@ -1,0 +1,45 @@
+//! What nix does not offer: netlink messages, and the crate's only `unsafe` code.
+
+pub mod netlink;
+mod raw;
+
+pub use raw::{Ended, Reaped, join_netlink_group, lowest_priority, spawn, swap_off, wait_for_any};
+
+use std::os::fd::IntoRawFd;
+use std::process::ExitCode;
+
+use nix::fcntl::{OFlag, open};
+use nix::sys::stat::Mode;
+
+/// Does for an ordinary process what std's own entry point does: no closed standard descriptors, no SIGPIPE.
+///
+/// A closed descriptor 0, 1 or 2 would become the next file opened, and messages would be written into it.
+/// Where `/dev/null` cannot be opened they stay closed.
+pub fn prepare_process() {
+    while let Ok(fd) = open("/dev/null", OFlag::O_RDWR, Mode::empty()) {
+        if std::os::fd::AsRawFd::as_raw_fd(&fd) > 2 {
+            break;
+        }
+        // The descriptor stays open for the life of the process: that is the point.
+        let _standard = fd.into_raw_fd();
+    }
+    raw::ignore_broken_pipes();
+}
+
+/// The number a C `main` returns for `code`, which std keeps to itself.
+#[must_use]
+pub fn exit_status(code: ExitCode) -> i32 {
+    (0..=u8::MAX).find(|status| ExitCode::from(*status) == code).map_or(1, i32::from)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn exit_codes_keep_their_number() {
+        assert_eq!(exit_status(ExitCode::SUCCESS), 0);
+        assert_eq!(exit_status(ExitCode::FAILURE), 1);
+        assert_eq!(exit_status(ExitCode::from(143)), 143);
+    }
+}
