@@ -1,3 +1,7 @@
-//! Partitions and formats a blank disk, and only a blank one.
+//! `format`: partitions and formats a blank disk, and only a blank one.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    lk_format::run::main(std::env::args_os().skip(1))
+}

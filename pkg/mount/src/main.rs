@@ -1,3 +1,7 @@
-//! Finds a file system and mounts it under /var.
+//! `mountie`: finds a file system and mounts it under `/var`.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    lk_mount::run::main(std::env::args_os().skip(1))
+}

@@ -1,3 +1,13 @@
-//! Prepares a database and starts OpenLDAP.
+//! `slapd-start`: prepares a database and becomes OpenLDAP.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    match lk_slapd::run(&lk_slapd::paths::Paths::default()) {
+        Ok(never) => match never {},
+        Err(e) => {
+            eprintln!("slapd-start: {e}");
+            ExitCode::FAILURE
+        }
+    }
+}

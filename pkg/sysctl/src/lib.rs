@@ -1,1 +1,11 @@
-//! Writes kernel parameters from /etc/sysctl.d.
+//! Writes kernel parameters from `/etc/sysctl.d` to `/proc/sys`.
+
+#![cfg_attr(
+    not(test),
+    deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)
+)]
+
+pub mod apply;
+pub mod cli;
+pub mod key;
+pub mod settings;

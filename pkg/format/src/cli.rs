@@ -1,0 +1,162 @@
+//! The command line of `format`.
+
+use std::ffi::OsString;
+
+use crate::flags::{self, Flag, FlagError};
+use crate::mkfs::FsType;
+use crate::table::TableKind;
+
+/// What `-h` prints.
+pub const USAGE: &str = "\
+format: partitions and formats a blank disk, and only a blank one
+
+usage: format [-force] [-label L] [-type ext4|btrfs|xfs] [-partition dos|gpt] [-wait SECONDS] [-verbose] [DEV]
+
+  DEV         the whole disk to format; without it, the first blank disk is taken
+  -force      format DEV whatever it holds
+  -label      label of the file system; without DEV, nothing is done when a file system has it already
+  -type       file system (default ext4)
+  -partition  kind of partition table (default dos, and gpt for a disk of more than 2 TiB)
+  -wait       how long to wait for a disk to appear (default 2, and 10 for DEV)
+  -verbose    say which disks were looked at, and each step
+";
+
+const FLAGS: &[Flag] = &[
+    Flag { name: "force", takes_value: false },
+    Flag { name: "label", takes_value: true },
+    Flag { name: "type", takes_value: true },
+    Flag { name: "partition", takes_value: true },
+    Flag { name: "wait", takes_value: true },
+    Flag { name: "verbose", takes_value: false },
+];
+
+/// What was asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Options {
+    /// Format the named device whatever it holds.
+    pub force: bool,
+    /// Label of the file system.
+    pub label: Option<String>,
+    /// The file system to make.
+    pub fs: FsType,
+    /// The kind of partition table; `None` leaves it to the disk's size.
+    pub table: Option<TableKind>,
+    /// Seconds to wait for a disk; `None` is the default for the way the disk was named.
+    pub wait: Option<u64>,
+    /// Say more.
+    pub verbose: bool,
+    /// The disk, when it was named.
+    pub device: Option<String>,
+}
+
+/// Why the command line was refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum UsageError {
+    /// A flag is wrong.
+    #[error(transparent)]
+    Flag(#[from] FlagError),
+    /// `-type` names a file system that is not offered.
+    #[error("-type {0}: is ext4, btrfs or xfs")]
+    Type(String),
+    /// `-partition` names a kind of table that is not offered.
+    #[error("-partition {0}: is dos or gpt")]
+    Partition(String),
+    /// `-wait` is not a sensible number of seconds.
+    #[error("-wait {0}: is a number of seconds from 0 to 3600")]
+    Wait(String),
+    /// The label does not fit the file system.
+    #[error("-label {label:?}: {why}")]
+    Label {
+        /// The label.
+        label: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// More than one device.
+    #[error("{0:?}: name one disk at most")]
+    TooMany(String),
+}
+
+/// Reads the command line, without the program's name.
+pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Options, UsageError> {
+    let parsed = flags::parse(FLAGS, arguments)?;
+    let fs = match parsed.value("type") {
+        None | Some("" | "ext4") => FsType::Ext4,
+        Some("btrfs") => FsType::Btrfs,
+        Some("xfs") => FsType::Xfs,
+        Some(other) => return Err(UsageError::Type(other.to_owned())),
+    };
+    let table = match parsed.value("partition") {
+        None | Some("") => None,
+        Some("dos") => Some(TableKind::Dos),
+        Some("gpt") => Some(TableKind::Gpt),
+        Some(other) => return Err(UsageError::Partition(other.to_owned())),
+    };
+    let wait = match parsed.value("wait") {
+        None => None,
+        Some(text) => match text.parse() {
+            Ok(seconds @ 0..=3600) => Some(seconds),
+            _ => return Err(UsageError::Wait(text.to_owned())),
+        },
+    };
+    let label = parsed.value("label").filter(|l| !l.is_empty()).map(str::to_owned);
+    if let Some(label) = &label {
+        fs.check_label(label).map_err(|why| UsageError::Label { label: label.clone(), why })?;
+    }
+    if let Some(second) = parsed.positional.get(1) {
+        return Err(UsageError::TooMany(second.clone()));
+    }
+    Ok(Options {
+        force: parsed.is_set("force"),
+        label,
+        fs,
+        table,
+        wait,
+        verbose: parsed.is_set("verbose"),
+        device: parsed.positional.into_iter().next().filter(|d| !d.is_empty()),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(line: &str) -> Result<Options, UsageError> {
+        parse(line.split_whitespace().map(OsString::from))
+    }
+
+    #[test]
+    fn linuxkits_command_lines_are_understood() {
+        let nothing = read("").unwrap();
+        assert_eq!((nothing.fs, nothing.table, nothing.force), (FsType::Ext4, None, false));
+        let all = read("-force -label docker -type xfs -partition gpt -verbose /dev/sda").unwrap();
+        assert_eq!(
+            all,
+            Options {
+                force: true,
+                label: Some("docker".into()),
+                fs: FsType::Xfs,
+                table: Some(TableKind::Gpt),
+                wait: None,
+                verbose: true,
+                device: Some("/dev/sda".into()),
+            }
+        );
+    }
+
+    #[test]
+    fn what_cannot_work_is_refused_before_a_disk_is_looked_at() {
+        for (line, part) in [
+            ("-type ntfs", "ntfs"),
+            ("-partition bsd", "bsd"),
+            ("-wait soon", "soon"),
+            ("-wait 999999", "3600"),
+            ("-label this-is-too-long-for-it", "16 bytes"),
+            ("-type xfs -label thirteen-long", "12 bytes"),
+            ("/dev/sda /dev/sdb", "/dev/sdb"),
+        ] {
+            let message = read(line).unwrap_err().to_string();
+            assert!(message.contains(part), "{line}: {message}");
+        }
+    }
+}
