@@ -1,1 +1,31 @@
 //! Boots real images in qemu and looks at them from outside.
+//!
+//! | module | duty |
+//! |---|---|
+//! | [`image`] | what is booted: built once for all tests, with the `lkb` that a user has |
+//! | [`vm`] | a machine: `lkb run qemu` in a network namespace of its own |
+//! | [`console`] | the machine's serial console |
+//! | [`qmp`] | qemu's control socket |
+//! | [`netns`] | network namespaces, so that no test binds a port of the host |
+//! | [`metadata`] | an OpenStack metadata service on 169.254.169.254 |
+//! | [`disk`] | data disks, and a look at them after the machine is off |
+
+pub mod console;
+pub mod disk;
+pub mod image;
+pub mod metadata;
+pub mod netns;
+pub mod qmp;
+pub mod vm;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// What a test waits at most for one event. Emulated machines on a busy host are slow; no test depends on its length.
+pub const PATIENCE: Duration = Duration::from_secs(240);
+
+/// The top of the source tree.
+#[must_use]
+pub fn root() -> PathBuf {
+    PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
+}

@@ -1,0 +1,116 @@
+//! Data disks for machines, and a look at them from outside.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// Where the first partition of a data disk begins, in bytes.
+pub const PARTITION: u64 = 1 << 20;
+
+/// A raw disk image in a test's directory.
+#[derive(Debug, Clone)]
+pub struct Disk {
+    path: PathBuf,
+}
+
+impl Disk {
+    /// A blank disk of `mib` MiB.
+    ///
+    /// # Panics
+    /// When it can't be written.
+    #[must_use]
+    pub fn blank(dir: &Path, mib: u64) -> Self {
+        let path = dir.join("data.raw");
+        let file = File::create(&path).unwrap_or_else(|e| panic!("making {}: {e}", path.display()));
+        file.set_len(mib << 20).expect("giving the disk its size");
+        Self { path }
+    }
+
+    /// Writes a DOS partition table with one Linux partition from [`PARTITION`] to the end.
+    ///
+    /// # Panics
+    /// When it can't be written.
+    pub fn partition(&self) {
+        use std::os::unix::fs::FileExt;
+        const SECTOR: u64 = 512;
+        let file = File::options().write(true).open(&self.path).expect("opening the disk");
+        let sectors = file.metadata().expect("the disk's size").len() / SECTOR;
+        let sector = |n: u64| u32::try_from(n).expect("a small disk").to_le_bytes();
+        // status, CHS, type 0x83, CHS, first sector, number of sectors
+        let mut entry = [0, 0, 0, 0, 0x83, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+        entry[8..12].copy_from_slice(&sector(PARTITION / SECTOR));
+        entry[12..].copy_from_slice(&sector(sectors - PARTITION / SECTOR));
+        file.write_all_at(&entry, 446).expect("writing the table");
+        file.write_all_at(&[0x55, 0xaa], 510).expect("writing the table");
+    }
+
+    /// The image file.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The value of `--disk` for it.
+    #[must_use]
+    pub fn argument(&self) -> String {
+        format!("{},format=raw", self.path.display())
+    }
+
+    /// A hash of every byte.
+    ///
+    /// # Panics
+    /// When it can't be read.
+    #[must_use]
+    pub fn fingerprint(&self) -> String {
+        let out = Command::new("sha256sum").arg(&self.path).output().expect("running sha256sum");
+        String::from_utf8_lossy(&out.stdout).split_whitespace().next().expect("a hash").to_string()
+    }
+
+    /// Checks the ext4 file system in the first partition: clean, and without a fault.
+    ///
+    /// # Panics
+    /// When it is neither.
+    pub fn assert_clean(&self) {
+        let file_system = format!("{}?offset={PARTITION}", self.path.display());
+        let out = Command::new("e2fsck").args(["-fn", &file_system]).output().expect("running e2fsck");
+        let text = String::from_utf8_lossy(&out.stdout);
+        assert!(out.status.success(), "e2fsck found faults: {text}{}", String::from_utf8_lossy(&out.stderr));
+        assert!(!self.needs_recovery(), "the journal still holds something: it was not unmounted");
+        assert_eq!(self.state() & 1, 1, "the file system is not marked clean: it was not unmounted");
+    }
+
+    /// ext4 superblock, `s_state` (kernel documentation, filesystems/ext4, "Super Block").
+    fn state(&self) -> u16 {
+        u16::from_le_bytes(self.superblock(0x3a))
+    }
+
+    /// ext4 superblock, `s_feature_incompat`, bit 2: the journal must be replayed.
+    fn needs_recovery(&self) -> bool {
+        u32::from_le_bytes(self.superblock(0x60)) & 4 != 0
+    }
+
+    fn superblock<const N: usize>(&self, at: u64) -> [u8; N] {
+        use std::os::unix::fs::FileExt;
+        let mut bytes = [0; N];
+        let file = File::open(&self.path).expect("opening the disk");
+        file.read_exact_at(&mut bytes, PARTITION + 1024 + at).expect("reading the superblock");
+        bytes
+    }
+}
+
+/// Whether two files hold the same bytes.
+///
+/// # Panics
+/// When one can't be read.
+#[must_use]
+pub fn same_bytes(a: &Path, b: &Path) -> bool {
+    let read = |p: &Path| {
+        let mut bytes = Vec::new();
+        File::open(p)
+            .and_then(|mut f| f.read_to_end(&mut bytes))
+            .unwrap_or_else(|e| panic!("{}: {e}", p.display()));
+        bytes
+    };
+    read(a) == read(b)
+}

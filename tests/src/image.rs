@@ -1,0 +1,58 @@
+//! What is booted: the example, built once for all tests with the `lkb` that a user has.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::sync::OnceLock;
+
+use crate::root;
+
+/// Where the suite keeps what it builds, and the consoles of failed tests.
+#[must_use]
+pub fn out_dir() -> PathBuf {
+    let dir = root().join("target/suite");
+    std::fs::create_dir_all(&dir).unwrap_or_else(|e| panic!("making {}: {e}", dir.display()));
+    dir
+}
+
+/// The `lkb` under test: `make` builds it, `LKB` names another.
+#[must_use]
+pub fn lkb() -> PathBuf {
+    std::env::var_os("LKB").map_or_else(|| root().join("target/release/lkb"), PathBuf::from)
+}
+
+/// Runs `lkb` and returns what it printed.
+///
+/// # Panics
+/// When it can't be started: run `make` first.
+pub fn run_lkb(args: &[&str]) -> Output {
+    let lkb = lkb();
+    Command::new(&lkb)
+        .current_dir(root())
+        .args(args)
+        .output()
+        .unwrap_or_else(|e| panic!("{}: {e}: run `make` first", lkb.display()))
+}
+
+/// Builds the example into `dir` and returns the disk image.
+///
+/// # Panics
+/// When the build fails.
+#[must_use]
+pub fn build_example(dir: &Path) -> PathBuf {
+    let dir_text = dir.to_str().expect("a UTF-8 path");
+    let args =
+        ["build", "--format", "qcow2-bios", "--name", "lkb-ldap", "--dir", dir_text, "examples/ldap.yml"];
+    let out = run_lkb(&args);
+    assert!(out.status.success(), "lkb {args:?}: {}", String::from_utf8_lossy(&out.stderr));
+    dir.join("lkb-ldap.qcow2")
+}
+
+/// The example's disk image, the same file for every test of a process.
+///
+/// # Panics
+/// When the build fails.
+#[must_use]
+pub fn ldap() -> &'static Path {
+    static IMAGE: OnceLock<PathBuf> = OnceLock::new();
+    IMAGE.get_or_init(|| build_example(&out_dir()))
+}
