@@ -1,0 +1,48 @@
+# `make help` says what there is.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := build
+
+LKB := target/release/lkb
+PACKAGES := $(patsubst %/build.yml,%,$(wildcard pkg/*/build.yml))
+
+.PHONY: help deps build packages demo test fmt lint unit suite bench deny clean
+
+help: ## what each target does
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
+
+deps: ## install the Debian packages that are needed (root)
+	@tools/deps
+
+build: deps ## build lkb
+	cargo build --release --locked -p lkb
+
+packages: build ## build the packages of pkg/ into the cache
+	@tools/debian-base
+	$(LKB) pkg build $(PACKAGES)
+
+demo: packages ## build examples/ldap.yml, boot it, ask LDAP, power it off
+	@tools/demo
+
+test: packages fmt lint unit suite ## every check there is
+
+fmt: ## check the format of the sources
+	cargo fmt --all --check
+
+lint: deps ## clippy, warnings are errors
+	cargo clippy --locked --workspace --all-targets -- -D warnings
+
+unit: deps ## unit and integration tests
+	cargo test --locked --workspace --exclude lk-tests
+
+suite: packages ## boot real images in qemu
+	cargo test --locked -p lk-tests -- --test-threads=2
+
+bench: packages ## measure boot, shutdown and build
+	@tools/bench
+
+deny: ## licences, sources and duplicates of what is linked (needs cargo-deny)
+	cargo deny --locked check licenses bans sources
+
+clean: ## remove what was built here (the cache of packages stays)
+	cargo clean
