@@ -73,6 +73,12 @@ impl FetchError {
     pub fn is_absence(&self) -> bool {
         matches!(self, Self::NoService { .. } | Self::NotThere { .. })
     }
+
+    /// Whether the service will not speak to this machine, whatever it is asked.
+    #[must_use]
+    pub fn is_refusal(&self) -> bool {
+        matches!(self, Self::Status { status: 401 | 403, .. })
+    }
 }
 
 /// Asks one metadata service.

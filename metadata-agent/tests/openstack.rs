@@ -305,6 +305,18 @@ fn a_status_that_does_not_change_is_asked_for_once() {
 }
 
 #[test]
+fn a_service_that_refuses_this_machine_is_asked_once_and_told_in_one_line() {
+    let cloud = FakeCloud::serving([(META_DATA, Answer::Status(403))]);
+    let it = Try::with(&cloud);
+    assert!(!it.clean);
+    it.says(
+        "openstack: GET /openstack/latest/meta_data.json: the service answers 403; going on with defaults",
+    );
+    assert_eq!(cloud.asked(), [META_DATA]);
+    assert_eq!(it.names(), ["ssh", "ssh/authorized_keys"]);
+}
+
+#[test]
 fn where_nobody_answers_the_boot_goes_on_with_an_empty_authorized_keys() {
     let it = Try::on(TempDir::new().unwrap(), nobody(), quick());
     assert!(it.clean, "{}", it.log);

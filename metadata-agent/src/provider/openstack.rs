@@ -58,7 +58,7 @@ impl Session<'_, '_> {
         match self.http.get(META_DATA, MAX_JSON) {
             Ok(None) => return Ok(false),
             Ok(Some(bytes)) => self.meta_data(bytes),
-            Err(error) if error.is_absence() => return Err(error),
+            Err(error) if error.is_absence() || error.is_refusal() => return Err(error),
             Err(error) => self.problem(error),
         }
         self.user_data(USER_DATA);
