@@ -33,10 +33,10 @@ lint: deps ## clippy, warnings are errors
 	cargo clippy --locked --workspace --all-targets -- -D warnings
 
 unit: deps ## unit and integration tests
-	cargo test --locked --workspace --exclude lk-tests
+	cargo test --locked --no-fail-fast --workspace --exclude lk-tests
 
 suite: packages ## boot real images in qemu
-	cargo test --locked -p lk-tests -- --test-threads=2
+	cargo test --locked --no-fail-fast -p lk-tests -- --test-threads=2
 
 bench: packages ## measure boot, shutdown and build
 	@tools/bench
