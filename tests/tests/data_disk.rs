@@ -50,7 +50,7 @@ fn a_full_disk_is_named_with_the_service_that_needs_it_and_keeps_what_it_holds()
     fill(&disk);
 
     let mut vm = Vm::boot(ldap(), dir.path(), &Setup { disks: vec![disk.argument()], cloud: None });
-    let line = vm.wait("o space left on device");
+    let line = vm.wait("the disk is full");
     assert!(line.contains("slapd"), "the service is not named: {line}");
     assert!(line.contains("/var/lib/openldap"), "the directory is not named: {line}");
     vm.press_power_button();
