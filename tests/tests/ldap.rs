@@ -137,6 +137,16 @@ fn the_cloud_sets_suffix_password_and_organisation_and_lets_its_key_in() {
     let _ = vm.ssh(&key, "poweroff");
     vm.wait_off();
     disk.assert_clean();
+    let console = vm.console().text();
+    let took = clock(&console, "reboot: Power down") - clock(&console, "powering off (");
+    println!("poweroff took {took:.1} s of the machine's clock");
+}
+
+/// The machine's clock, in seconds, on the last line of its console with `text`: `… [ 12.345678] text`.
+fn clock(console: &str, text: &str) -> f64 {
+    let line = console.lines().rev().find(|l| l.contains(text)).unwrap_or_else(|| panic!("no {text:?}"));
+    let stamp = line.split_once('[').and_then(|(_, rest)| rest.split_once(']')).expect("a time stamp");
+    stamp.0.trim().parse().expect("seconds")
 }
 
 #[test]
