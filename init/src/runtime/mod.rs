@@ -25,7 +25,7 @@ pub use error::{RuntimeError, chain};
 /// Exit code when the runtime itself failed, as opposed to the container it ran.
 pub const RUNTIME_FAILED: u8 = 125;
 /// Where what init knows about running things is kept; a tmpfs.
-pub const STATE_ROOT: &str = "/run/lk";
+pub const STATE_ROOT: &str = "/run/lkb";
 
 /// Runs `init runtime …`; `args` are the words after `runtime`.
 ///

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::engine::Exit;
 
 /// The supervisor's socket; only root may connect.
-pub const SOCKET: &str = "/run/lk/supervisor.sock";
+pub const SOCKET: &str = "/run/lkb/supervisor.sock";
 /// Longest request (bytes).
 pub const REQUEST_LIMIT: u64 = 4096;
 /// Longest answer (bytes): enough for thousands of services.
@@ -91,7 +91,7 @@ impl State {
     }
 }
 
-/// All that is told about one service; also the content of `/run/lk/services/NAME.json`.
+/// All that is told about one service; also the content of `/run/lkb/services/NAME.json`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ServiceStatus {
     /// Its name.

@@ -215,13 +215,13 @@ mod tests {
 
     #[test]
     fn a_read_only_root_gets_an_overlay_for_its_mount_points() {
-        let step = mount_points(Path::new("/c/a/rootfs"), Path::new("/run/lk/points/a"));
+        let step = mount_points(Path::new("/c/a/rootfs"), Path::new("/run/lkb/points/a"));
         let Step::Mount { dirs, target, calls } = step else { panic!("{step:?}") };
-        assert_eq!(dirs, [Path::new("/run/lk/points/a/upper"), Path::new("/run/lk/points/a/work")]);
+        assert_eq!(dirs, [Path::new("/run/lkb/points/a/upper"), Path::new("/run/lkb/points/a/work")]);
         assert_eq!(target, Target::Host("/c/a/rootfs".into()));
         assert_eq!(
             calls[0].data.as_deref(),
-            Some("lowerdir=/c/a/rootfs,upperdir=/run/lk/points/a/upper,workdir=/run/lk/points/a/work")
+            Some("lowerdir=/c/a/rootfs,upperdir=/run/lkb/points/a/upper,workdir=/run/lkb/points/a/work")
         );
     }
 

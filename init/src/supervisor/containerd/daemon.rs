@@ -44,7 +44,7 @@ enum Order {
     Stop,
 }
 
-/// What a successor must know; the content of `/run/lk/containerd.json`.
+/// What a successor must know; the content of `/run/lkb/containerd.json`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 struct Remembered {
     process: ProcessId,
