@@ -10,6 +10,7 @@
 //! | [`engine`], [`runtime`] | what runs a container |
 //! | [`service`] | the operator's command |
 //! | [`cmdline`], [`sys`] | the kernel's command line; what nix does not offer |
+//! | [`rfc3339`], [`terminal`] | times as text; what may be shown to people |
 #![deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
 pub mod cmdline;
@@ -18,7 +19,9 @@ pub mod engine;
 pub mod face;
 pub mod pid1;
 pub mod power;
+pub mod rfc3339;
 pub mod runtime;
 pub mod service;
 pub mod supervisor;
 pub mod sys;
+pub mod terminal;

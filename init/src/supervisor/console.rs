@@ -2,10 +2,20 @@
 
 use std::io::Write;
 
-/// Prints one line. A console that cannot be written to is no reason to stop.
+use super::logs::{self, SUPERVISOR};
+use crate::terminal::harmless;
+
+/// Prints one line, and keeps it in the logs. A console that cannot be written to is no reason to stop.
 pub fn say(line: &str) {
-    let mut text = String::with_capacity(line.len() + 1);
-    text.extend(line.chars().map(|c| if c.is_control() && c != '\t' { ' ' } else { c }));
+    show(line);
+    if let Some(logs) = logs::current() {
+        logs.say(SUPERVISOR, line);
+    }
+}
+
+/// Prints one line that the logs have already.
+pub fn show(line: &str) {
+    let mut text = harmless(line);
     text.push('\n');
     drop(std::io::stderr().write_all(text.as_bytes()));
 }

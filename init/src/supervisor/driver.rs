@@ -2,7 +2,6 @@
 
 use std::collections::VecDeque;
 use std::future::Future;
-use std::path::Path;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::time::{Duration, Instant, SystemTime};
@@ -10,15 +9,18 @@ use std::time::{Duration, Instant, SystemTime};
 use tokio::sync::{Semaphore, mpsc, watch};
 
 use super::hearing::{Hearing, hearing};
-use super::last_words::{last_words, length};
+use super::logs::{Logs, Stream};
 use super::machine::{Action, Event, Machine};
 use super::plan::Service;
 use super::{console, face, state_file};
 use crate::engine::{Engine, EngineError, Exit, TaskState};
 use crate::service::protocol::{LastExit, ServiceStatus, State};
+use crate::terminal::cut;
 
 /// How long a start waits for the engine.
 const ENGINE_LIMIT: Duration = Duration::from_secs(60);
+/// How much is said of a service's last line before it failed, in characters: the console is not the log.
+const LAST_WORDS: usize = 400;
 /// Pause before the engine is asked again after it was lost.
 const LOST_PAUSE: Duration = Duration::from_millis(50);
 
@@ -57,8 +59,9 @@ pub struct Driver<E> {
     going_down: bool,
     /// Whether a former supervisor had to do with it.
     known: bool,
-    /// How long its logs were when it was last started, in bytes.
-    log_starts: [u64; 2],
+    logs: Rc<Logs>,
+    /// Where the logs were when it was last started.
+    log_start: u64,
 }
 
 impl<E: Engine + 'static> Driver<E> {
@@ -67,7 +70,12 @@ impl<E: Engine + 'static> Driver<E> {
         engine: Rc<E>,
         starts: Rc<Semaphore>,
         service: Service,
+        logs: Rc<Logs>,
     ) -> (Self, watch::Receiver<ServiceStatus>) {
+        // Now, so that what it says is read even if it was started by a former supervisor.
+        if let Err(reason) = make_pipes(&logs, service.name()) {
+            console::say(&format!("{}: {reason}", service.name()));
+        }
         let before: Option<ServiceStatus> = state_file::read(&state_file::path(&file_name(service.name())));
         let wanted = before.as_ref().is_none_or(|status| status.wanted);
         let machine =
@@ -95,7 +103,8 @@ impl<E: Engine + 'static> Driver<E> {
             timer: None,
             going_down: false,
             known: before.is_some(),
-            log_starts: [0; 2],
+            logs,
+            log_start: 0,
         };
         (driver, receiver)
     }
@@ -168,8 +177,9 @@ impl<E: Engine + 'static> Driver<E> {
         let service = Rc::clone(&self.service);
         match action {
             Action::Launch => {
-                self.log_starts = self.logs().map(length);
-                self.queue.push_back(Box::pin(launch(engine, Rc::clone(&self.starts), service)))
+                self.log_start = self.logs.position();
+                let logs = Rc::clone(&self.logs);
+                self.queue.push_back(Box::pin(launch(engine, Rc::clone(&self.starts), service, logs)))
             }
             Action::Watch => self.watching = Some(Box::pin(watch_task(engine, service))),
             Action::Signal { number, all } => {
@@ -194,21 +204,11 @@ impl<E: Engine + 'static> Driver<E> {
         }
     }
 
-    /// Go's shim writes both streams into the file of standard output, so that is looked at as well.
     fn tell_last_words(&self) {
-        let mut heard =
-            self.logs().into_iter().zip(self.log_starts).map(|(log, start)| last_words(log, start));
-        match heard.find(|line| !matches!(line, Ok(None))) {
-            Some(Ok(Some(line))) => console::say(&format!("{}: {line}", self.service.name())),
-            Some(Err(error)) => {
-                console::say(&format!("{}: cannot read its log: {error}", self.service.name()))
-            }
-            Some(Ok(None)) | None => {}
+        let name = self.service.name();
+        if let Some(line) = self.logs.last_since(name, self.log_start) {
+            console::say(&format!("{name}: {}", cut(&line.text, LAST_WORDS)));
         }
-    }
-
-    fn logs(&self) -> [&Path; 2] {
-        [&self.service.container.stderr, &self.service.container.stdout]
     }
 
     /// Looks whether a former supervisor's task runs; anything else is cleaned when it is started.
@@ -265,10 +265,15 @@ impl<E: Engine + 'static> Driver<E> {
 }
 
 /// Prepares, creates and starts.
-async fn launch<E: Engine>(engine: Rc<E>, starts: Rc<Semaphore>, service: Rc<Service>) -> Option<Event> {
+async fn launch<E: Engine>(
+    engine: Rc<E>,
+    starts: Rc<Semaphore>,
+    service: Rc<Service>,
+    logs: Rc<Logs>,
+) -> Option<Event> {
     // Never closed, so there is always a permit in the end.
     let _permit = starts.acquire().await;
-    match try_launch(&*engine, &service).await {
+    match try_launch(&*engine, &service, &logs).await {
         Ok(pid) => Some(Event::Started(pid)),
         Err(reason) => {
             // Best effort: a start cleans up once more before it creates.
@@ -278,15 +283,10 @@ async fn launch<E: Engine>(engine: Rc<E>, starts: Rc<Semaphore>, service: Rc<Ser
     }
 }
 
-async fn try_launch<E: Engine>(engine: &E, service: &Service) -> Result<u32, String> {
+async fn try_launch<E: Engine>(engine: &E, service: &Service, logs: &Rc<Logs>) -> Result<u32, String> {
     let container = &service.container;
     face::prepare(container).await?;
-    for log in [&container.stdout, &container.stderr] {
-        if let Some(dir) = log.parent() {
-            std::fs::create_dir_all(dir)
-                .map_err(|error| format!("cannot make {}: {error}", dir.display()))?;
-        }
-    }
+    make_pipes(logs, service.name())?;
     let words = |error: EngineError| error.to_string();
     tokio::time::timeout(ENGINE_LIMIT, engine.ready())
         .await
@@ -298,6 +298,14 @@ async fn try_launch<E: Engine>(engine: &E, service: &Service) -> Result<u32, Str
     }
     engine.start(&container.task).await.map_err(words)?;
     Ok(pid)
+}
+
+/// The pipes that take its output.
+fn make_pipes(logs: &Rc<Logs>, name: &str) -> Result<(), String> {
+    for stream in [Stream::Out, Stream::Err] {
+        logs.fifo(name, stream).map_err(|error| format!("cannot make the pipe for its output: {error}"))?;
+    }
+    Ok(())
 }
 
 /// Waits for the end of a task, through whatever happens to the engine meanwhile.

@@ -8,7 +8,7 @@ mod driver;
 mod face;
 mod hearing;
 mod inotify;
-mod last_words;
+pub mod logs;
 mod machine;
 mod one_shot;
 mod plan;
@@ -30,6 +30,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use self::containerd::Daemon;
 use driver::Order;
+use logs::Logs;
 use plan::Plan;
 use registry::Registry;
 
@@ -64,6 +65,7 @@ pub fn main() -> ExitCode {
 
 async fn supervise() -> std::io::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
+    let logs = Logs::start()?;
     let image = scan::scan(Path::new("/"), &mut |line| console::say(&line));
     let plan = plan::plan(image);
     for problem in &plan.problems {
@@ -74,9 +76,9 @@ async fn supervise() -> std::io::Result<()> {
         let engine = Rc::new(Containerd::new(daemon.connection()));
         let kept = Rc::clone(&daemon);
         tokio::task::spawn_local(async move { kept.keep().await });
-        run(plan, &engine, Some(&daemon), &mut terminate).await;
+        run(plan, &engine, Some(&daemon), &logs, &mut terminate).await;
     } else {
-        run(plan, &Rc::new(Absent), None, &mut terminate).await;
+        run(plan, &Rc::new(Absent), None, &logs, &mut terminate).await;
     }
     Ok(())
 }
@@ -85,24 +87,28 @@ async fn run<E: Engine + 'static>(
     plan: Plan,
     engine: &Rc<E>,
     daemon: Option<&Rc<Daemon>>,
+    logs: &Rc<Logs>,
     terminate: &mut Signal,
 ) {
-    let registry = Rc::new(Registry::start(engine, plan.services));
+    let registry = Rc::new(Registry::start(engine, plan.services, logs));
     tokio::task::spawn_local(control::serve(Rc::clone(&registry)));
     tokio::select! {
-        () = boot(&plan.onboot, &registry, daemon) => { terminate.recv().await; }
+        () = boot(&plan.onboot, &registry, daemon, logs) => { terminate.recv().await; }
         _ = terminate.recv() => one_shot::ONBOOT.cancel().await,
     }
     shut_down(&plan.onshutdown, &registry, daemon).await;
+    logs.finish();
 }
 
 /// Volumes and `onboot`, and then the services may start.
-async fn boot(onboot: &[plan::OneShot], registry: &Registry, daemon: Option<&Rc<Daemon>>) {
+async fn boot(onboot: &[plan::OneShot], registry: &Registry, daemon: Option<&Rc<Daemon>>, logs: &Logs) {
     let begun = Instant::now();
     if let Err(reason) = face::volumes().await {
         console::say(&format!("volumes: {reason}"));
     }
     one_shot::ONBOOT.run(onboot).await;
+    // Not earlier: `onboot` may mount a disk on /var.
+    logs.write_files();
     match daemon {
         Some(daemon) => {
             daemon.renew_if_hidden().await;

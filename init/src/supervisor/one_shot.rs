@@ -9,6 +9,7 @@ use rustix::process::Signal;
 use serde::{Deserialize, Serialize};
 
 use super::inotify::Inotify;
+use super::logs::Stream;
 use super::plan::OneShot;
 use super::process::{Handle, ProcessId};
 use super::tail::Tail;
@@ -130,7 +131,10 @@ impl Sequence {
                 Ok(files) => files,
                 Err(error) => return failed("open its log", &error),
             };
-        let mut tails = [Tail::new(out_reader, prefix.clone()), Tail::new(err_reader, prefix.clone())];
+        let mut tails = [
+            Tail::new(out_reader, self.name, &step.id, Stream::Out),
+            Tail::new(err_reader, self.name, &step.id, Stream::Err),
+        ];
         let watch = Inotify::new().and_then(|watch| {
             watch.watch_content(&stdout)?;
             watch.watch_content(&stderr)?;

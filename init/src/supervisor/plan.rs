@@ -1,10 +1,11 @@
 //! What an image asks to be run, from what lies in `/containers`.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use image_layout::Runtime;
 
+use super::logs::{self, Stream};
 use super::machine::{Policy, Restart};
 use super::signal_name;
 use crate::engine::{Container, TaskId};
@@ -14,8 +15,6 @@ use crate::runtime::valid_id;
 pub const GRACE: Duration = Duration::from_secs(10);
 /// Where image builders keep an image's STOPSIGNAL (OCI image-spec, conversion.md).
 const STOP_SIGNAL_ANNOTATION: &str = "org.opencontainers.image.stopSignal";
-/// Where services' output goes.
-const LOGS: &str = "/var/log";
 const SIGTERM: u32 = 15;
 
 /// A directory of a container, as it was found.
@@ -119,7 +118,6 @@ fn service(found: Found) -> Service {
         "" => image_layout::SERVICES_NAMESPACE.to_owned(),
         other => other.to_owned(),
     };
-    let log = |suffix: &str| Path::new(LOGS).join(format!("{}{suffix}", found.name));
     Service {
         attach: !found.runtime.interfaces.is_empty()
             || found.runtime.bind_ns != image_layout::BindNamespaces::default(),
@@ -127,14 +125,16 @@ fn service(found: Found) -> Service {
         container: Container {
             task: TaskId { namespace, id: found.name.clone() },
             bundle: found.path.clone(),
-            stdout: log(".out.log"),
-            stderr: log(".log"),
+            stdout: logs::fifo_path(&found.name, Stream::Out),
+            stderr: logs::fifo_path(&found.name, Stream::Err),
         },
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
 
     fn found(name: &str) -> Found {
@@ -170,8 +170,8 @@ mod tests {
         slapd.runtime.interfaces.push(image_layout::Interface { name: "eth1".into(), ..Default::default() });
         let service = service(slapd);
         assert_eq!(service.container.task.namespace, "services.linuxkit");
-        assert_eq!(service.container.stdout, Path::new("/var/log/slapd.out.log"));
-        assert_eq!(service.container.stderr, Path::new("/var/log/slapd.log"));
+        assert_eq!(service.container.stdout, Path::new("/run/lkb/logs/slapd.out"));
+        assert_eq!(service.container.stderr, Path::new("/run/lkb/logs/slapd.err"));
         assert_eq!(service.policy.stop_signal, 2);
         assert!(service.attach);
         let plain = super::service(Found {

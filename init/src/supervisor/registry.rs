@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::sync::{Semaphore, mpsc, watch};
 
 use super::driver::{Driver, Order, is_down};
+use super::logs::Logs;
 use super::plan::Service;
 use crate::engine::Engine;
 use crate::service::protocol::{Answer, Request, ServiceStatus, State};
@@ -33,11 +34,12 @@ struct Entry {
 
 impl Registry {
     /// Makes a driver for each service; each is a task of the current `LocalSet`.
-    pub fn start<E: Engine + 'static>(engine: &Rc<E>, services: Vec<Service>) -> Self {
+    pub fn start<E: Engine + 'static>(engine: &Rc<E>, services: Vec<Service>, logs: &Rc<Logs>) -> Self {
         let starts = Rc::new(Semaphore::new(STARTS_AT_ONCE));
         let services = services.into_iter().map(|service| {
             let (name, grace) = (service.name().to_owned(), service.policy.grace);
-            let (driver, status) = Driver::new(Rc::clone(engine), Rc::clone(&starts), service);
+            let (driver, status) =
+                Driver::new(Rc::clone(engine), Rc::clone(&starts), service, Rc::clone(logs));
             let (orders, receiver) = mpsc::channel(ORDERS);
             tokio::task::spawn_local(driver.run(receiver));
             (name, Entry { orders, status, grace })

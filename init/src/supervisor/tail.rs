@@ -1,59 +1,28 @@
-//! Copying a log file to the console while it grows.
+//! Copying a log file to the console and into the logs while it grows.
 
 use std::fs::File;
 use std::io::Read;
+use std::rc::Rc;
 
 use super::console;
-
-/// Longer lines are cut in pieces (bytes).
-const LINE_LIMIT: usize = 1024;
-
-/// Cuts bytes into lines.
-#[derive(Debug, Default)]
-struct Lines {
-    rest: Vec<u8>,
-}
-
-impl Lines {
-    /// Takes bytes and gives the lines that are complete.
-    fn push(&mut self, bytes: &[u8]) -> Vec<String> {
-        let mut lines = Vec::new();
-        for byte in bytes {
-            if *byte == b'\n' || self.rest.len() >= LINE_LIMIT {
-                lines.extend(self.finish_line());
-            }
-            if *byte != b'\n' {
-                self.rest.push(*byte);
-            }
-        }
-        lines
-    }
-
-    /// Gives the last line, which has no end.
-    fn finish(&mut self) -> Option<String> {
-        if self.rest.is_empty() { None } else { self.finish_line() }
-    }
-
-    fn finish_line(&mut self) -> Option<String> {
-        let line = String::from_utf8_lossy(&self.rest).trim_end_matches('\r').to_owned();
-        self.rest.clear();
-        Some(line)
-    }
-}
+use super::logs::{Logs, Splitter, Stream};
 
 /// A file that is being written by a container.
 #[derive(Debug)]
 pub struct Tail {
     file: File,
     prefix: String,
-    lines: Lines,
+    source: String,
+    stream: Stream,
+    lines: Splitter,
 }
 
 impl Tail {
-    /// Follows `file` from its current position; lines begin with `prefix`.
+    /// Follows `file`, which gets `stream` of the step `id` of a sequence, from its current position.
     #[must_use]
-    pub fn new(file: File, prefix: String) -> Self {
-        Self { file, prefix, lines: Lines::default() }
+    pub fn new(file: File, sequence: &str, id: &str, stream: Stream) -> Self {
+        let (prefix, source) = (format!("{sequence} {id}"), format!("{sequence}.{id}"));
+        Self { file, prefix, source, stream, lines: Splitter::default() }
     }
 
     /// Copies what is new.
@@ -63,9 +32,10 @@ impl Tail {
             match self.file.read(&mut buffer) {
                 Ok(0) => return,
                 Ok(count) => {
-                    for line in self.lines.push(buffer.get(..count).unwrap_or_default()) {
-                        console::say(&format!("{}: {line}", self.prefix));
-                    }
+                    let mut lines = Vec::new();
+                    let bytes = buffer.get(..count).unwrap_or_default();
+                    self.lines.push(bytes, &mut |line| lines.push(line));
+                    self.tell(&lines);
                 }
                 Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
                 Err(error) => {
@@ -79,33 +49,42 @@ impl Tail {
     /// Copies the rest, after the writer has ended.
     pub fn finish(mut self) {
         self.copy();
-        if let Some(line) = self.lines.finish() {
-            console::say(&format!("{}: {line}", self.prefix));
+        let mut lines = Vec::new();
+        self.lines.finish(&mut |line| lines.push(line));
+        self.tell(&lines);
+    }
+
+    fn tell(&self, lines: &[String]) {
+        let logs: Option<Rc<Logs>> = super::logs::current();
+        for line in lines {
+            console::show(&format!("{}: {line}", self.prefix));
+            if let Some(logs) = &logs {
+                logs.note(&self.source, self.stream, line);
+            }
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
+    use std::io::Write;
 
     use super::*;
 
     #[test]
-    fn lines_are_whole_however_they_arrive() {
-        let mut lines = Lines::default();
-        assert_eq!(lines.push(b"one\ntw"), ["one"]);
-        assert_eq!(lines.push(b"o\r\n\nthr"), ["two", ""]);
-        assert_eq!(lines.finish().as_deref(), Some("thr"));
-        assert_eq!(lines.finish(), None);
-    }
-
-    proptest! {
-        #[test]
-        fn a_line_without_end_takes_no_memory(bytes in prop::collection::vec(any::<u8>(), 0..5000)) {
-            let mut lines = Lines::default();
-            lines.push(&bytes);
-            prop_assert!(lines.rest.len() <= LINE_LIMIT);
-        }
+    fn what_a_step_writes_goes_into_the_logs_line_by_line() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("log");
+        let mut writer = File::create(&path).unwrap();
+        let mut tail = Tail::new(File::open(&path).unwrap(), "onboot", "000-a", Stream::Out);
+        let logs = Logs::for_test(dir.path());
+        writer.write_all(b"one\ntw").unwrap();
+        tail.copy();
+        writer.write_all(b"o").unwrap();
+        tail.finish();
+        let lines = logs.lines(Some("onboot.000-a"));
+        let lines: Vec<_> = lines.iter().map(|line| (line.label(), &*line.text)).collect();
+        let label = "onboot.000-a.out".to_owned();
+        assert_eq!(lines, [(label.clone(), "one"), (label, "two")]);
     }
 }
