@@ -10,8 +10,12 @@
 //! ```
 
 mod runtime;
+mod signal;
+mod supervision;
 
 pub use runtime::{BindNamespaces, Interface, Mount, Runtime};
+pub use signal::signal_number;
+pub use supervision::{Health, OnFailure, Probe, Ready, Restart, Stop};
 
 /// Containers that run once, one after another, before any service.
 pub const ONBOOT: &str = "containers/onboot";

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use crate::config::{Config, Container, Volume};
 use crate::image::{Digest, Image};
-use crate::spec::{self, Ids, ImageInfo};
+use crate::spec::{self, Ids, ImageInfo, Section};
 use crate::tree::{Location, Node, Tree};
 
 use super::furnish::{self, Role};
@@ -61,8 +61,18 @@ impl<'a> Bundles<'a> {
                 accounts
             }
         };
-        let info = ImageInfo { config: &image.config, passwd: passwd.as_deref(), group: group.as_deref() };
-        let bundle = spec::bundle(container, &info, &self.ids, self.volumes)?;
+        let info = ImageInfo {
+            config: &image.config,
+            healthcheck: image.healthcheck.as_ref(),
+            passwd: passwd.as_deref(),
+            group: group.as_deref(),
+        };
+        let section = match location {
+            Location::Onboot(_) => Section::Onboot,
+            Location::Onshutdown(_) => Section::Onshutdown,
+            _ => Section::Services,
+        };
+        let bundle = spec::bundle(container, &info, &self.ids, self.volumes, section)?;
         let shared = self.laid_out.get(&image.digest).map(|first| first.files.clone());
         if let (Some(mut tree), Some((passwd, group))) = (tree, own) {
             let files = bundle.files_dir(&absolute);

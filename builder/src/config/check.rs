@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use super::document::Document;
+use super::period::Period;
 use super::problem::Place;
 use super::schema::{Field, Kind};
 use super::syntax;
@@ -34,6 +35,14 @@ impl Check<'_, '_> {
             (Kind::Int(min, max), Value::Int(value)) => self.range(node.at, path, *value, *min, *max),
             (Kind::Id, Value::Text(_)) => {}
             (Kind::Id, Value::Int(value)) => self.range(node.at, path, *value, 0, i128::from(u32::MAX)),
+            (Kind::Period(least), Value::Text(text)) => {
+                self.period(node.at, path, Period::parse(text), *least)
+            }
+            (Kind::Period(least), Value::Int(value)) => {
+                self.period(node.at, path, Period::from_seconds(*value), *least);
+            }
+            (Kind::OrNone(_), Value::Text(text)) if text == "none" => {}
+            (Kind::OrNone(kind), Value::Map(_)) => self.node(node, kind, path),
             (Kind::List(item), Value::List(items)) => {
                 for (index, node) in items.iter().enumerate() {
                     self.node(node, item, &format!("{path}[{index}]"));
@@ -95,6 +104,14 @@ impl Check<'_, '_> {
         }
     }
 
+    fn period(&mut self, at: Place, path: &str, period: Result<Period, String>, least: u64) {
+        match period {
+            Ok(period) if period.as_millis() >= least => {}
+            Ok(period) => self.find(at, path, &format!("{period} is too short: at least {least}ms")),
+            Err(error) => self.find(at, path, &error),
+        }
+    }
+
     fn find(&mut self, at: Place, path: &str, message: &str) {
         let message = if path.is_empty() { message.to_owned() } else { format!("{path}: {message}") };
         self.findings.push((at, message));
@@ -111,6 +128,8 @@ fn expected(kind: &Kind) -> &'static str {
         Kind::Bool => "true or false",
         Kind::Int(..) => "an integer",
         Kind::Id => "a number or the name of a container",
+        Kind::Period(_) => "a duration such as `10s`, `1m30s`, `500ms` or 10 (seconds)",
+        Kind::OrNone(_) => "a mapping or `none`",
         Kind::List(_) => "a list",
         Kind::Map(_) | Kind::Object(_) => "a mapping",
     }

@@ -10,12 +10,15 @@
 mod check;
 mod decode;
 mod document;
+mod order;
 mod overrides;
 mod packages;
+mod period;
 mod problem;
 mod resources;
 mod rules;
 mod schema;
+mod supervision;
 mod syntax;
 #[cfg(test)]
 mod tests;
@@ -29,11 +32,13 @@ use yaml::Value;
 
 pub use overrides::{BindNamespaces, Device, IdMapping, LABEL, Mount, Overrides, RuntimeOverrides};
 pub use packages::PackageResolver;
+pub use period::Period;
 pub use problem::{ConfigError, Problem, Spot};
 pub use resources::{
     BlockIo, Cpu, DeviceRule, HugepageLimit, InterfacePriority, Memory, Network, Pids, Resources,
     ThrottleDevice, WeightDevice,
 };
+pub use supervision::{Health, HealthCheck, Off, Ready, Stop};
 pub use syntax::{
     Bind, CAPABILITIES, Rlimit, Tmpfs, bind, capability, is_all, is_none, octal_mode, rlimit, tmpfs,
 };
@@ -74,6 +79,7 @@ pub fn load(sources: &[Source], packages: &dyn PackageResolver) -> Result<Loaded
         packages::resolve(document, packages);
     }
     rules::check(&mut documents);
+    order::check(&mut documents);
 
     let mut config = Config::default();
     let sound = documents.iter().all(|document| document.problems.is_empty());

@@ -8,9 +8,12 @@ use serde::{Deserialize, Serialize};
 
 use super::check::check;
 use super::document::Document;
+use super::period::Period;
 use super::problem::ConfigError;
 use super::resources::Resources;
+use super::rules;
 use super::schema;
+use super::supervision::{Health, Ready, Stop};
 use super::types::Id;
 use super::yaml::Value;
 
@@ -19,7 +22,8 @@ pub const LABEL: &str = "org.mobyproject.config";
 
 macro_rules! overrides {
     ($($(#[doc = $doc:literal])+ $(#[serde($attr:meta)])? $name:ident: $type:ty,)+) => {
-        /// How a container is to run. All fields are optional; the keys are LinuxKit's.
+        /// How a container is to run. All fields are optional; the keys are LinuxKit's, but for those from
+        /// [`Overrides::restart`] on.
         #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
         #[serde(default, rename_all = "camelCase", deny_unknown_fields)]
         pub struct Overrides {
@@ -104,19 +108,36 @@ overrides! {
     annotations: BTreeMap<String, String>,
     /// What init prepares around the container.
     runtime: RuntimeOverrides,
+    /// When a service that ended is started again.
+    restart: image_layout::Restart,
+    /// Services that must be ready, or have ended, before this one is started.
+    after: Vec<String>,
+    /// Services that must be ready before this one is started, and that are stopped after it.
+    requires: Vec<String>,
+    /// How one knows that a service serves.
+    ready: Ready,
+    /// How a service that serves is looked after.
+    health: Health,
+    /// How a service is stopped.
+    stop: Stop,
+    /// How long a container that runs once may take.
+    timeout: Period,
+    /// What follows when an `onboot` container fails.
+    on_failure: image_layout::OnFailure,
 }
 
 impl Overrides {
     /// Reads the text of an image's label [`LABEL`].
     ///
     /// # Errors
-    /// When it is not JSON (or YAML), or is not what the schema allows; `name` and `image` are forbidden.
+    /// When it is not JSON (or YAML), or is not what the schema allows; `name`, `image`, `after` and `requires`
+    /// are forbidden.
     pub fn from_label(json: &str) -> Result<Overrides, ConfigError> {
         let mut document = Document::read(&format!("label {LABEL}"), json, None);
         let mut forbidden = Vec::new();
         if let Value::Map(entries) = &mut document.root.value {
             entries.retain(|(key, _)| {
-                let set = matches!(key.text.as_str(), "name" | "image");
+                let set = matches!(key.text.as_str(), "name" | "image" | "after" | "requires");
                 if set {
                     forbidden.push((key.at, format!("{} cannot be set in a label", key.text)));
                 }
@@ -127,6 +148,7 @@ impl Overrides {
             document.problem(at, message);
         }
         check(&mut document, &schema::LABEL);
+        rules::check_label(&mut document);
         if document.problems.is_empty() {
             match serde_json::from_value(document.root.to_json()) {
                 Ok(overrides) => return Ok(overrides),

@@ -4,9 +4,9 @@ use std::collections::{HashMap, HashSet};
 
 use super::document::Document;
 use super::problem::{Place, Spot};
-use super::schema::CONTAINER_SECTIONS;
+use super::schema::{BELONGS, CONTAINER_SECTIONS, PROBES};
 use super::syntax;
-use super::yaml::Node;
+use super::yaml::{Node, Value};
 
 /// What containers and files may refer to by name, over all sources.
 struct Names {
@@ -29,7 +29,10 @@ pub(super) fn check(documents: &mut [Document<'_>]) {
         }
         for name in CONTAINER_SECTIONS {
             for (index, node) in section(root, name).iter().enumerate() {
-                container(node, &format!("{name}[{index}]"), &names, &mut findings);
+                let path = format!("{name}[{index}]");
+                container(node, &path, &names, &mut findings);
+                section_keys(node, name, &path, &mut findings);
+                probes(node, &format!("{path}."), &mut findings);
             }
         }
         for node in section(root, "volumes") {
@@ -48,6 +51,15 @@ pub(super) fn check(documents: &mut [Document<'_>]) {
     unique(documents, "services", "duplicate service name");
     unique(documents, "volumes", "duplicate volume name");
     kernel(documents);
+}
+
+/// The same for the label of an image.
+pub(super) fn check_label(document: &mut Document<'_>) {
+    let mut findings = Findings::default();
+    probes(&document.root, "", &mut findings);
+    for (at, message) in findings.problems {
+        document.problem(at, message);
+    }
 }
 
 #[derive(Default)]
@@ -168,6 +180,47 @@ fn container(node: &Node, path: &str, names: &Names, findings: &mut Findings) {
                     findings.problem(device.at, format!("{path}: {error}"));
                 }
             }
+        }
+    }
+}
+
+/// Keys that mean something only elsewhere.
+fn section_keys(node: &Node, section: &str, path: &str, findings: &mut Findings) {
+    let allowed: Vec<String> = BELONGS
+        .iter()
+        .filter(|(_, sections)| sections.contains(&section))
+        .map(|(key, _)| format!("`{key}`"))
+        .collect();
+    for (key, _) in node.entries() {
+        if let Some((name, sections)) = BELONGS.iter().find(|(name, _)| *name == key.text)
+            && !sections.contains(&section)
+        {
+            let (home, here) = (sections.join(" and "), allowed.join(", "));
+            let message = format!("{path}: `{name}` is only for {home}; {section} may have {here}");
+            findings.problem(key.at, message);
+        }
+    }
+}
+
+/// A probe is one of several.
+fn probes(node: &Node, prefix: &str, findings: &mut Findings) {
+    for key in ["ready", "health"] {
+        let Some(probe) = node.get(key).filter(|probe| matches!(probe.value, Value::Map(_))) else {
+            continue;
+        };
+        let given: Vec<&str> = PROBES.into_iter().filter(|name| probe.get(name).is_some()).collect();
+        match given.as_slice() {
+            [_] => {}
+            [] => findings.problem(probe.at, format!("{prefix}{key}: give one of {}", PROBES.join(", "))),
+            several => {
+                let message = format!("{prefix}{key}: can be only one of {}", several.join(", "));
+                findings.problem(probe.at, message);
+            }
+        }
+        if let Some(exec) =
+            probe.get("exec").filter(|exec| matches!(&exec.value, Value::List(l) if l.is_empty()))
+        {
+            findings.problem(exec.at, format!("{prefix}{key}.exec: there is no command"));
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The keys of the YAML and the kinds of their values, as data.
 //!
-//! Source: LinuxKit's documentation and JSON schema. Keys are case-sensitive.
+//! Source: LinuxKit's documentation and JSON schema; [`SUPERVISION`] and [`ORDER`] are ours. Keys are case-sensitive.
 
 use super::syntax;
 
@@ -15,6 +15,10 @@ pub(super) enum Kind {
     Int(i128, i128),
     /// A user or group: a number, or the name of a container.
     Id,
+    /// A length of time of at least this many milliseconds.
+    Period(u64),
+    /// The word `none`, or this.
+    OrNone(&'static Kind),
     /// A list of this.
     List(&'static Kind),
     /// A mapping from any key to this.
@@ -88,6 +92,14 @@ fn is_mode(text: &str) -> Result<(), String> {
     syntax::octal_mode(text).map(drop)
 }
 
+fn is_regex(text: &str) -> Result<(), String> {
+    // The library that init searches with, so that nothing is built that does not run.
+    match regex_lite::Regex::new(text) {
+        Ok(_) => Ok(()),
+        Err(error) => Err(format!("`{text}` is not a regular expression: {error}")),
+    }
+}
+
 fn is_namespace_or_none(text: &str) -> Result<(), String> {
     if text == "none" { Ok(()) } else { syntax::namespace(text) }
 }
@@ -109,15 +121,30 @@ pub(super) static CONFIG: Kind = Kind::Object(&[&[
     optional("kernel", Kind::Object(&[KERNEL])),
     optional("init", Kind::List(&IMAGE)),
     optional("volumes", Kind::List(&Kind::Object(&[VOLUME]))),
-    optional("onboot", Kind::List(&Kind::Object(&[CONTAINER, OVERRIDES]))),
-    optional("onshutdown", Kind::List(&Kind::Object(&[CONTAINER, OVERRIDES]))),
-    optional("services", Kind::List(&Kind::Object(&[CONTAINER, OVERRIDES]))),
+    optional("onboot", CONTAINERS),
+    optional("onshutdown", CONTAINERS),
+    optional("services", CONTAINERS),
     optional("files", Kind::List(&Kind::Object(&[FILE]))),
     optional("trust", Kind::Object(&[&[optional("image", TEXTS), optional("org", TEXTS)]])),
 ]]);
 
-/// The label `org.mobyproject.config` of an image.
-pub(super) static LABEL: Kind = Kind::Object(&[OVERRIDES]);
+/// The label `org.mobyproject.config` of an image, which knows nothing of the machine's other containers.
+pub(super) static LABEL: Kind = Kind::Object(&[OVERRIDES, SUPERVISION]);
+
+/// A section of containers. [`BELONGS`] says which keys may stand in which.
+const CONTAINERS: Kind = Kind::List(&Kind::Object(&[CONTAINER, OVERRIDES, SUPERVISION, ORDER]));
+
+/// The keys that only some sections of containers have.
+pub(super) const BELONGS: [(&str, &[&str]); 8] = [
+    ("restart", &["services"]),
+    ("after", &["services"]),
+    ("requires", &["services"]),
+    ("ready", &["services"]),
+    ("health", &["services"]),
+    ("stop", &["services"]),
+    ("timeout", &["onboot", "onshutdown"]),
+    ("onFailure", &["onboot"]),
+];
 
 /// The sections that are lists of containers.
 pub(super) const CONTAINER_SECTIONS: [&str; 3] = ["onboot", "onshutdown", "services"];
@@ -193,6 +220,38 @@ const OVERRIDES: &[Field] = &[
     optional("gidMappings", Kind::List(&Kind::Object(&[ID_MAPPING]))),
     optional("annotations", Kind::Map(&TEXT)),
     optional("runtime", Kind::Object(&[RUNTIME])),
+];
+
+const SUPERVISION: &[Field] = &[
+    optional("restart", Kind::Text(Form::OneOf(&["always", "on-failure", "never"]))),
+    optional("ready", Kind::Object(&[PROBE, &[optional("timeout", Kind::Period(1))]])),
+    optional("health", Kind::OrNone(&Kind::Object(&[PROBE, HEALTH]))),
+    optional(
+        "stop",
+        Kind::Object(&[&[optional("signal", checked(syntax::signal)), optional("grace", Kind::Period(0))]]),
+    ),
+    optional("timeout", Kind::Period(1)),
+    optional("onFailure", Kind::Text(Form::OneOf(&["continue", "stop", "reboot", "poweroff"]))),
+];
+
+const ORDER: &[Field] = &[optional("after", TEXTS), optional("requires", TEXTS)];
+
+const PROBE: &[Field] = &[
+    optional("log", checked(is_regex)),
+    optional("tcp", Kind::Int(1, u16::MAX as i128)),
+    optional("exec", TEXTS),
+    optional("file", checked(syntax::absolute)),
+];
+
+/// The keys of a probe: one of them must be given.
+pub(super) const PROBES: [&str; 4] = ["log", "tcp", "exec", "file"];
+
+const HEALTH: &[Field] = &[
+    // A check that is made more often than this has the machine do nothing else.
+    optional("interval", Kind::Period(100)),
+    optional("timeout", Kind::Period(1)),
+    optional("retries", Kind::Int(1, u32::MAX as i128)),
+    optional("startPeriod", Kind::Period(0)),
 ];
 
 const MOUNT: &[Field] = &[

@@ -278,6 +278,14 @@ pub(super) fn page_size(text: &str) -> Result<(), String> {
     }
 }
 
+/// Checks a signal's name or number.
+pub(super) fn signal(text: &str) -> Result<(), String> {
+    match image_layout::signal_number(text) {
+        Some(_) => Ok(()),
+        None => Err(format!("`{text}` is not a signal, such as `SIGTERM`, `INT` or `SIGRTMIN+3`")),
+    }
+}
+
 /// Checks the access of a device cgroup rule: some of `rwm`.
 pub(super) fn device_access(text: &str) -> Result<(), String> {
     if !text.is_empty() && text.chars().all(|c| "rwm".contains(c)) {

@@ -229,11 +229,122 @@ fn each_mistake_in_a_container_is_named_with_its_place() {
         ("resources: {memory: {disableOomKiller: true}}", "did you mean `disableOOMKiller`?"),
         ("runtime: {interfaces: [{add: veth}]}", "services[0].runtime.interfaces[0]: name is required"),
         ("rootfsPropagation: none", "must be one of the following"),
+        (
+            "restart: sometimes",
+            "a.yml:4:14: services[0].restart: `sometimes` must be one of the following: \"always\", \"on-failure\", \"never\"",
+        ),
+        ("restarts: never", "unknown key `restarts`; did you mean `restart`?"),
+        (
+            "timeout: 5s",
+            "a.yml:4:5: services[0]: `timeout` is only for onboot and onshutdown; services may have `restart`,",
+        ),
+        ("ready: {tcp: 0}", "a.yml:4:18: services[0].ready.tcp: 0 is out of range: 1 to 65535"),
+        ("ready: {tcp: 65536}", "out of range"),
+        ("ready: {tcp: http}", "services[0].ready.tcp: expected an integer, found `http`"),
+        ("ready: {timeout: 5s}", "a.yml:4:12: services[0].ready: give one of log, tcp, exec, file"),
+        ("ready: {tcp: 1, log: x}", "a.yml:4:12: services[0].ready: can be only one of log, tcp"),
+        ("ready: {exec: []}", "a.yml:4:19: services[0].ready.exec: there is no command"),
+        ("ready: {file: run/x}", "path `run/x` does not start with `/`"),
+        ("ready: {log: '('}", "a.yml:4:18: services[0].ready.log: `(` is not a regular expression: "),
+        (
+            "ready: {tcp: 1, timeout: soon}",
+            "services[0].ready.timeout: `soon` is not a duration such as `10s`",
+        ),
+        ("ready: {tcp: 1, timeout: 0}", "services[0].ready.timeout: 0s is too short: at least 1ms"),
+        (
+            "ready: {tcp: 1, timeout: 1.5}",
+            "expected a duration such as `10s`, `1m30s`, `500ms` or 10 (seconds), found 1.5",
+        ),
+        ("ready: {tcp: 1, interval: 1s}", "unknown key `interval`"),
+        ("health: never", "services[0].health: expected a mapping or `none`, found `never`"),
+        ("health: {retries: 1}", "services[0].health: give one of log, tcp, exec, file"),
+        ("health: {tcp: 1, interval: 1ms}", "services[0].health.interval: 1ms is too short: at least 100ms"),
+        ("stop: {signal: SIGSTOPP}", "services[0].stop.signal: `SIGSTOPP` is not a signal"),
+        ("stop: {grace: -1}", "-1 seconds is out of range"),
+        ("after: [t]", "a.yml:4:13: services[0].after: `t` is not the name of a service; did you mean `s`?"),
+        ("requires: [s]", "a.yml:4:16: services[0].requires: services wait for each other: s → s"),
     ] {
         let text = service(lines);
         let problems = problems(&text);
         assert!(problems[0].contains(expected), "{text}\n got {problems:#?}\nwant {expected}");
     }
+}
+
+#[test]
+fn keys_of_services_and_of_one_shots_do_not_mix() {
+    for (text, expected) in [
+        (
+            "onboot: [{name: a, image: i, restart: never}]",
+            "a.yml:1:30: onboot[0]: `restart` is only for services; onboot may have `timeout`, `onFailure`",
+        ),
+        (
+            "onshutdown: [{name: a, image: i, onFailure: stop}]",
+            "a.yml:1:34: onshutdown[0]: `onFailure` is only for onboot; onshutdown may have `timeout`",
+        ),
+        (
+            "onboot: [{name: a, image: i, onFailure: explode}]",
+            "must be one of the following: \"continue\", \"stop\"",
+        ),
+        ("onboot: [{name: a, image: i, timeout: 0s}]", "onboot[0].timeout: 0s is too short"),
+    ] {
+        let problems = problems(text);
+        assert!(problems[0].contains(expected), "{text}\n got {problems:#?}\nwant {expected}");
+    }
+}
+
+#[test]
+fn a_circle_of_services_is_named_in_full_once() {
+    let first = "services:\n- {name: a, image: i, after: [b]}\n- {name: b, image: i, requires: [d, c]}\n";
+    let second = "services:\n- {name: c, image: i, after: [d], requires: [a]}\n- {name: d, image: i}\n";
+    let error = load(&[source("1", first), source("2", second)], &NoPackages).unwrap_err();
+    let problems: Vec<String> = error.problems.iter().map(ToString::to_string).collect();
+    assert_eq!(problems, ["2:2:46: services[0].requires: services wait for each other: a → b → c → a"]);
+}
+
+#[test]
+fn an_order_across_files_is_accepted_and_names_that_are_no_services_are_not() {
+    let first = "services: [{name: a, image: i, after: [b], requires: [b]}]";
+    let second = "services: [{name: b, image: i}]";
+    load(&[source("1", first), source("2", second)], &NoPackages).unwrap();
+    let text = "onboot: [{name: net, image: i}]\nservices: [{name: a, image: i, after: [net]}]";
+    assert_eq!(
+        problems(text),
+        [
+            "a.yml:2:40: services[0].after: `net` is not the name of a service; it is in onboot, and that ends before any \
+          service is started"
+        ]
+    );
+}
+
+#[test]
+fn supervision_is_read_with_all_its_spellings() {
+    let text = service(
+        "restart: on-failure\nready: {log: '^ready', timeout: 90}\n\
+         health: {exec: [/bin/check], interval: 1m30s, timeout: 500ms, retries: 2, startPeriod: 0s}\n\
+         stop: {signal: INT, grace: 2s}",
+    );
+    let loaded = read(&format!("onboot: [{{name: o, image: i, timeout: 90s, onFailure: reboot}}]\n{text}"));
+    let service = &loaded.config.services[0].overrides;
+    assert_eq!(service.restart, Some(image_layout::Restart::OnFailure));
+    let ready = service.ready.as_ref().unwrap();
+    assert_eq!(ready.probe, image_layout::Probe::Log("^ready".to_owned()));
+    assert_eq!(ready.timeout.unwrap().as_millis(), 90_000);
+    let Some(Health::Check(health)) = &service.health else { panic!("{:?}", service.health) };
+    assert_eq!(health.probe, image_layout::Probe::Exec(vec!["/bin/check".to_owned()]));
+    let periods =
+        [health.interval, health.timeout, health.start_period].map(|period| period.unwrap().as_millis());
+    assert_eq!((periods, health.retries), ([90_000, 500, 0], Some(2)));
+    let onboot = &loaded.config.onboot[0].overrides;
+    assert_eq!(onboot.on_failure, Some(image_layout::OnFailure::Reboot));
+    assert_eq!(onboot.timeout.unwrap().as_millis(), 90_000);
+    let yaml = loaded.config.to_yaml().unwrap();
+    let again = read(&yaml).config;
+    assert_eq!(&again.services[0].overrides, service, "{yaml}");
+    assert_eq!(&again.onboot[0].overrides, onboot, "{yaml}");
+    assert!(matches!(
+        read(&self::service("health: none")).config.services[0].overrides.health,
+        Some(Health::Off(_))
+    ));
 }
 
 #[test]
@@ -404,6 +515,12 @@ fn a_label_is_read_with_the_same_schema_without_name_and_image() {
     for (label, expected) in [
         (r#"{"name":"x"}"#, "label org.mobyproject.config:1:2: name cannot be set in a label"),
         (r#"{"image":"x"}"#, "image cannot be set in a label"),
+        (r#"{"after":["x"]}"#, "after cannot be set in a label"),
+        (
+            r#"{"ready":{"tcp":1,"file":"/x"}}"#,
+            "label org.mobyproject.config:1:10: ready: can be only one of tcp, file",
+        ),
+        (r#"{"timeout":"0s"}"#, "timeout: 0s is too short"),
         (r#"{"bind":[]}"#, "unknown key `bind`; did you mean `binds`?"),
         (r#"{"binds":"x"}"#, "binds: expected a list, found `x`"),
         ("[]", "expected a mapping, found a list"),

@@ -75,6 +75,7 @@ impl Cache {
             reference: reference.clone(),
             digest: manifest.digest,
             config: manifest.config,
+            healthcheck: manifest.healthcheck,
             layers,
         }))
     }

@@ -11,6 +11,7 @@ use serde::de::DeserializeOwned;
 use super::blobs::Directories;
 use super::digest::Digest;
 use super::error::Fault;
+use super::healthcheck::{DockerConfiguration, Healthcheck};
 use super::limits::{MAX_DOCUMENT, MAX_LAYER, MAX_LAYERS, MAX_MANIFESTS};
 use super::{ImageError, Layer};
 
@@ -30,6 +31,7 @@ pub(super) struct Manifest {
     pub(super) digest: Digest,
     pub(super) manifest: ImageManifest,
     pub(super) config: ImageConfiguration,
+    pub(super) healthcheck: Option<Healthcheck>,
 }
 
 impl Documents<'_> {
@@ -99,8 +101,15 @@ impl Documents<'_> {
     pub(super) fn manifest(&self, descriptor: &Descriptor) -> Result<Manifest, ImageError> {
         let manifest = self.manifest_alone(descriptor)?;
         let config = self.read(manifest.config(), "configuration")?;
+        let more: DockerConfiguration = self.read(manifest.config(), "configuration")?;
         let digest = self.digest(descriptor, "manifest")?;
-        Ok(Manifest { descriptor: descriptor.clone(), digest, manifest, config })
+        Ok(Manifest {
+            descriptor: descriptor.clone(),
+            digest,
+            manifest,
+            config,
+            healthcheck: more.healthcheck(),
+        })
     }
 
     /// The layers, from the lowest to the highest.

@@ -8,6 +8,7 @@ mod document;
 mod error;
 #[cfg(test)]
 pub(crate) mod fixture;
+mod healthcheck;
 mod import;
 mod index;
 mod layer;
@@ -25,6 +26,7 @@ pub use archive::{ArchiveError, Entry, EntryKind, ReadAt, entries};
 pub use cache::{Cache, Listed};
 pub use digest::{Digest, DigestError, Hashing};
 pub use error::{Fault, ImageError};
+pub use healthcheck::Healthcheck;
 pub use layout::Layout;
 pub use reference::{Reference, ReferenceError};
 pub use verified::{Stretch, VerifiedFile, VerifyError};
@@ -38,6 +40,8 @@ pub struct Image {
     pub digest: Digest,
     /// What it says about how to run it; verified.
     pub config: ImageConfiguration,
+    /// Its HEALTHCHECK.
+    pub healthcheck: Option<Healthcheck>,
     /// From the lowest to the highest.
     pub layers: Vec<Layer>,
 }

@@ -57,6 +57,14 @@ pub enum Fault {
     /// The image's USER has a group that is not in its group file.
     #[error("the image runs as group {0:?}, which its /etc/group does not have; give `uid` and `gid`")]
     NoGroup(String),
+    /// The image's STOPSIGNAL is none.
+    #[error("the image's STOPSIGNAL {0:?} is not a signal; give `stop: {{signal: …}}`")]
+    StopSignal(String),
+    /// The image's HEALTHCHECK has a form that nobody knows.
+    #[error(
+        "the image's HEALTHCHECK {0:?} begins with none of NONE, CMD, CMD-SHELL, or lacks its command; give `health`"
+    )]
+    Healthcheck(String),
     /// JSON could not be written.
     #[error("cannot write config.json: {0}")]
     Json(String),

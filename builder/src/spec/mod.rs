@@ -1,9 +1,9 @@
 //! Image config + label + YAML → OCI runtime `config.json` and `runtime.json`.
 //!
 //! For each field the YAML comes before the label `org.mobyproject.config`, and that before the image's own
-//! configuration, which only has a say in command, environment, working directory and user. The output is
-//! LinuxKit's, but for what it loses on the way: fields by the case of their keys, `.add` lists of labels and
-//! beside full lists, volumes in `mounts`, and the image's USER.
+//! configuration, which only has a say in command, environment, working directory, user, stop signal and health
+//! check. The output is LinuxKit's, but for what it loses on the way: fields by the case of their keys, `.add` lists
+//! of labels and beside full lists, volumes in `mounts`, the image's USER, STOPSIGNAL and HEALTHCHECK.
 
 mod error;
 mod ids;
@@ -13,6 +13,7 @@ mod limits;
 mod mounts;
 mod oci;
 mod runtime;
+mod supervision;
 #[cfg(test)]
 mod tests;
 mod user;
@@ -22,6 +23,7 @@ use oci_spec::image::ImageConfiguration;
 use serde::Serialize;
 
 use crate::config::{Container, LABEL, Overrides, Volume};
+use crate::image::Healthcheck;
 use layers::Layers;
 
 pub use error::{Fault, SpecError};
@@ -32,10 +34,23 @@ pub use ids::Ids;
 pub struct ImageInfo<'a> {
     /// Its configuration, which holds its label.
     pub config: &'a ImageConfiguration,
+    /// Its HEALTHCHECK.
+    pub healthcheck: Option<&'a Healthcheck>,
     /// Its `/etc/passwd`, for a USER by name.
     pub passwd: Option<&'a str>,
     /// Its `/etc/group`, for a USER with a group by name and for supplementary groups.
     pub group: Option<&'a str>,
+}
+
+/// Where in the YAML a container is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Section {
+    /// Run to its end at boot.
+    Onboot,
+    /// Run to its end at shutdown.
+    Onshutdown,
+    /// Kept running.
+    Services,
 }
 
 /// What lies beside a container's root filesystem.
@@ -59,8 +74,9 @@ pub fn bundle(
     image: &ImageInfo<'_>,
     ids: &Ids,
     volumes: &[Volume],
+    section: Section,
 ) -> Result<Bundle, SpecError> {
-    make(container, image, ids, volumes).map_err(|fault| SpecError {
+    make(container, image, ids, volumes, section).map_err(|fault| SpecError {
         spot: container.spot.clone(),
         name: container.name.clone(),
         image: container.image.reference.clone(),
@@ -73,6 +89,7 @@ fn make(
     image: &ImageInfo<'_>,
     ids: &Ids,
     volumes: &[Volume],
+    section: Section,
 ) -> Result<Bundle, Fault> {
     let label = match image.config.get_config_annotation(LABEL).filter(|text| !text.is_empty()) {
         Some(text) => Overrides::from_label(text).map_err(Fault::Label)?,
@@ -101,7 +118,9 @@ fn make(
             readonly_paths: layers.list(|o| o.readonly_paths.as_ref()).to_vec(),
         },
     };
-    Ok(Bundle { config_json: json(&spec)?, runtime: runtime::runtime(layers), readonly })
+    let mut runtime = runtime::runtime(layers);
+    supervision::supervision(&mut runtime, layers, image, section)?;
+    Ok(Bundle { config_json: json(&spec)?, runtime, readonly })
 }
 
 fn process(layers: Layers<'_>, image: &ImageInfo<'_>, ids: &Ids) -> Result<oci::Process, Fault> {

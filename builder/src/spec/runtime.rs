@@ -29,6 +29,7 @@ pub(super) fn runtime(layers: Layers<'_>) -> Runtime {
             uts: over(&yaml_ns.uts, &label_ns.uts),
         },
         namespace: over(&yaml.namespace, &label.namespace),
+        ..Runtime::default()
     }
 }
 

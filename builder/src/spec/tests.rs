@@ -36,13 +36,18 @@ fn image(config: serde_json::Value, label: Option<&str>) -> ImageConfiguration {
 }
 
 fn info(config: &ImageConfiguration) -> ImageInfo<'_> {
-    ImageInfo { config, passwd: Some("root:x:0:0:::\nweb:x:33:34:::\n"), group: Some("tls:x:50:web\n") }
+    ImageInfo {
+        config,
+        healthcheck: None,
+        passwd: Some("root:x:0:0:::\nweb:x:33:34:::\n"),
+        group: Some("tls:x:50:web\n"),
+    }
 }
 
 /// The bundle of the first service of `yaml`.
 fn first(yaml: &str, image: &ImageConfiguration) -> Result<Bundle, SpecError> {
     let config = read(yaml);
-    bundle(&config.services[0], &info(image), &Ids::assign(&config), &config.volumes)
+    bundle(&config.services[0], &info(image), &Ids::assign(&config), &config.volumes, Section::Services)
 }
 
 fn service(lines: &str) -> String {
@@ -95,7 +100,9 @@ fn golden_a_read_only_package_with_a_label() {
 fn golden_every_field() {
     let config = read(include_str!("../../tests/data/every-field.yml"));
     let image = image(serde_json::json!({"User": "web"}), None);
-    let made = bundle(&config.services[0], &info(&image), &Ids::assign(&config), &config.volumes).unwrap();
+    let made =
+        bundle(&config.services[0], &info(&image), &Ids::assign(&config), &config.volumes, Section::Services)
+            .unwrap();
     golden_bundle("every-field", &made, "/containers/services/everything", None);
 }
 
@@ -207,7 +214,10 @@ fn what_cannot_run_is_refused_with_its_place() {
 fn the_same_input_gives_the_same_bytes() {
     let config = read(include_str!("../../tests/data/every-field.yml"));
     let image = image(serde_json::json!({}), None);
-    let make = || bundle(&config.services[0], &info(&image), &Ids::assign(&config), &config.volumes).unwrap();
+    let make = || {
+        bundle(&config.services[0], &info(&image), &Ids::assign(&config), &config.volumes, Section::Services)
+            .unwrap()
+    };
     assert_eq!(make(), make());
 }
 
@@ -216,8 +226,8 @@ proptest! {
     fn no_label_and_no_user_makes_a_bundle_panic(label in ".{0,80}", user in ".{0,12}", passwd in "[a-z0-9:\n]{0,60}") {
         let config = read(&service(""));
         let image = image(serde_json::json!({"Cmd": ["/c"], "User": user}), Some(&label));
-        let info = ImageInfo { config: &image, passwd: Some(&passwd), group: Some(&passwd) };
-        if let Err(error) = bundle(&config.services[0], &info, &Ids::assign(&config), &config.volumes) {
+        let info = ImageInfo { config: &image, healthcheck: None, passwd: Some(&passwd), group: Some(&passwd) };
+        if let Err(error) = bundle(&config.services[0], &info, &Ids::assign(&config), &config.volumes, Section::Services) {
             prop_assert!(error.to_string().starts_with("a.yml:2:11: s (i): "));
         }
     }

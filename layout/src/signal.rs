@@ -1,0 +1,76 @@
+//! Signals as images and people name them.
+
+/// The signals below the real-time ones (signal(7), "Standard signals", x86 and ARM), at their numbers from 1 up.
+const NAMES: [&str; 31] = [
+    "HUP", "INT", "QUIT", "ILL", "TRAP", "ABRT", "BUS", "FPE", "KILL", "USR1", "SEGV", "USR2", "PIPE",
+    "ALRM", "TERM", "STKFLT", "CHLD", "CONT", "STOP", "TSTP", "TTIN", "TTOU", "URG", "XCPU", "XFSZ",
+    "VTALRM", "PROF", "WINCH", "IO", "PWR", "SYS",
+];
+/// The first real-time signal that programs may use (signal(7), with glibc and musl).
+const RTMIN: u32 = 34;
+const RTMAX: u32 = 64;
+
+/// The number of a signal: `15`, `TERM`, `sigterm`, `SIGRTMIN+3`; `None` when there is no such signal.
+#[must_use]
+pub fn signal_number(name: &str) -> Option<u32> {
+    let upper = name.trim().to_ascii_uppercase();
+    if let Ok(number) = upper.parse::<u32>() {
+        return (1..=RTMAX).contains(&number).then_some(number);
+    }
+    let bare = upper.strip_prefix("SIG").unwrap_or(&upper);
+    let real_time = match (bare.strip_prefix("RTMIN"), bare.strip_prefix("RTMAX")) {
+        (Some(""), _) => Some(RTMIN),
+        (_, Some("")) => Some(RTMAX),
+        (Some(more), _) => {
+            more.strip_prefix('+').and_then(|n| n.parse().ok()).and_then(|n| RTMIN.checked_add(n))
+        }
+        (_, Some(less)) => {
+            less.strip_prefix('-').and_then(|n| n.parse().ok()).and_then(|n| RTMAX.checked_sub(n))
+        }
+        (None, None) => None,
+    };
+    match real_time {
+        Some(number) => (RTMIN..=RTMAX).contains(&number).then_some(number),
+        None => (1..).zip(NAMES).find(|(_, known)| *known == bare).map(|(number, _)| number),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn all_spellings_are_understood() {
+        let cases = [
+            ("SIGTERM", Some(15)),
+            ("term", Some(15)),
+            (" 15 ", Some(15)),
+            ("SIGQUIT", Some(3)),
+            ("SIGWINCH", Some(28)),
+            ("SIGPWR", Some(30)),
+            ("SIGSYS", Some(31)),
+            ("SIGRTMIN", Some(34)),
+            ("SIGRTMIN+3", Some(37)),
+            ("RTMAX-1", Some(63)),
+            ("SIGRTMIN+99", None),
+            ("SIGRTMAX-31", None),
+            ("0", None),
+            ("65", None),
+            ("", None),
+            ("SIG", None),
+            ("SIGNONSENSE", None),
+        ];
+        for (name, expected) in cases {
+            assert_eq!(signal_number(name), expected, "{name}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn every_number_is_a_signal(name in "\\PC{0,20}") {
+            prop_assert!(signal_number(&name).is_none_or(|n| (1..=64).contains(&n)));
+        }
+    }
+}
