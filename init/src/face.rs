@@ -14,7 +14,7 @@ pub enum Face {
     Pid1,
     /// `supervisor`: runs the containers; started by PID 1.
     Supervisor,
-    /// `runtime`: the OCI runtime.
+    /// `runtime`, or `runc` by name: the OCI runtime.
     Runtime,
     /// `service`: the operator's command.
     Service,
@@ -60,7 +60,7 @@ pub fn choose(pid: u32, argv: &[OsString]) -> (Face, usize) {
 fn by_name(name: &str) -> Option<Face> {
     Some(match name {
         "supervisor" => Face::Supervisor,
-        "runtime" => Face::Runtime,
+        "runtime" | "runc" => Face::Runtime,
         "service" => Face::Service,
         "modprobe" => Face::Modprobe,
         "poweroff" => Face::Power(Action::PowerOff),
@@ -140,6 +140,7 @@ mod tests {
             (7, &["supervisor"], Face::Supervisor, 1),
             (7, &["/sbin/init", "supervisor"], Face::Supervisor, 2),
             (7, &["init", "runtime", "create"], Face::Runtime, 2),
+            (7, &["/usr/bin/runc", "--root", "/r", "state", "a"], Face::Runtime, 1),
             (7, &["/usr/bin/service", "list"], Face::Service, 1),
             (7, &["/sbin/modprobe", "-q", "--", "fs-ext4"], Face::Modprobe, 1),
             (7, &["reboot"], Face::Power(Action::Reboot), 1),

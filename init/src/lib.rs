@@ -9,6 +9,7 @@
 //! | [`supervisor`] | the plan of containers and the life of each |
 //! | [`engine`], [`runtime`] | what runs a container |
 //! | [`service`] | the operator's command |
+//! | [`watch`] | files that grow, processes that end |
 //! | [`cmdline`], [`sys`] | the kernel's command line; what nix does not offer |
 //! | [`rfc3339`], [`terminal`] | times as text; what may be shown to people |
 #![deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
@@ -25,3 +26,4 @@ pub mod service;
 pub mod supervisor;
 pub mod sys;
 pub mod terminal;
+pub mod watch;

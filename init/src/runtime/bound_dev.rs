@@ -1,16 +1,12 @@
 //! Containers whose `/dev` is the host's, or another bind mount.
 //!
 //! libcontainer makes device nodes and links in whatever is mounted on `/dev`, and fails where they exist: on the
-//! host's `/dev` they all do. So it gets a tmpfs to make them in, and a createContainer hook (OCI runtime spec,
-//! config.md, "CreateContainer Hooks": in the container's mount namespace, before pivot_root) covers that.
+//! host's `/dev` they all do. So it gets a tmpfs to make them in, which is covered when libcontainer is done.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use image_layout::{Mount, Runtime};
-use oci_spec::runtime::{Hook, MountBuilder, Spec};
-
-use super::error::RuntimeError;
-use super::prepare::{self, Kernel, Records};
+use image_layout::Mount;
+use oci_spec::runtime::{MountBuilder, Spec};
 
 const DEV: &str = "/dev";
 
@@ -47,36 +43,6 @@ fn relative(mount: &oci_spec::runtime::Mount) -> Mount {
         source: mount.source().as_deref().map(text).unwrap_or_default(),
         options: mount.options().clone().unwrap_or_default(),
     }
-}
-
-/// Has `spec` call [`cover`] for the bundle `dir`.
-pub fn add_hook(spec: &mut Spec, dir: &Path) -> Result<(), RuntimeError> {
-    let program = std::env::current_exe().map_err(RuntimeError::io("find", Path::new("/proc/self/exe")))?;
-    let words = ["init", "runtime", "cover-dev", "--bundle"].map(String::from);
-    let args = words.into_iter().chain([dir.to_string_lossy().into_owned(), "hook".to_owned()]);
-    let mut hook = Hook::default();
-    hook.set_path(program).set_args(Some(args.collect()));
-    let mut hooks = spec.hooks().clone().unwrap_or_default();
-    let mut called = vec![hook];
-    called.extend(hooks.create_container().clone().unwrap_or_default());
-    hooks.set_create_container(Some(called));
-    spec.set_hooks(Some(hooks));
-    Ok(())
-}
-
-/// `runtime cover-dev`: makes the mounts that `runtime.json` in `bundle` lists, in the container's root filesystem.
-pub fn cover(bundle: &Path, id: &str) -> Result<(), RuntimeError> {
-    let bundle = super::Bundle::read(bundle)?;
-    let steps = prepare::plan(&bundle.runtime)?;
-    // They end with the container's mount namespace: nobody needs the record, but it says who was here.
-    let records: PathBuf = bundle.path.join("mounts");
-    std::fs::create_dir_all(&records).map_err(RuntimeError::io("make directory", &records))?;
-    prepare::apply(&mut Kernel, &Records::at(&records), id, &bundle.rootfs(), &steps)
-}
-
-/// What [`cover`] reads.
-pub fn runtime(mounts: Vec<Mount>) -> Runtime {
-    Runtime { mounts, ..Runtime::default() }
 }
 
 #[cfg(test)]

@@ -25,6 +25,7 @@ pub struct Bundle {
 impl Bundle {
     /// Reads both files of the directory `path`.
     pub fn read(path: &Path) -> Result<Self, RuntimeError> {
+        let path = &std::path::absolute(path).map_err(RuntimeError::io("find", path))?;
         let config = path.join(image_layout::CONFIG);
         let bytes = read_bounded(&config, LIMIT)?;
         let mut spec: Spec = serde_json::from_slice(&bytes)
@@ -32,6 +33,12 @@ impl Bundle {
         let root = spec.root().clone().ok_or(RuntimeError::NoRoot(config))?;
         spec.set_root(Some(absolute_root(path, root)));
         Ok(Self { path: path.to_owned(), spec, runtime: read_runtime(path)? })
+    }
+
+    /// Whether the container may not write to its root filesystem.
+    #[must_use]
+    pub fn read_only(&self) -> bool {
+        self.spec.root().as_ref().and_then(|root| root.readonly()).unwrap_or_default()
     }
 
     /// Where the container's root filesystem is, on the host.

@@ -83,6 +83,65 @@ pub enum RuntimeError {
     /// A volume that cannot be named in the records.
     #[error("volume {0} is not mounted: its name may only have letters, digits, '.', '_', '-'")]
     VolumeName(PathBuf),
+    /// There is no such container.
+    #[error("container does not exist")]
+    NotFound,
+    /// There is one already.
+    #[error("a container of this id exists already; delete it first")]
+    Exists,
+    /// It is in no state for that.
+    #[error("cannot {action} a container that is {status}")]
+    State {
+        /// What was tried.
+        action: &'static str,
+        /// How far it has come.
+        status: super::Status,
+    },
+    /// A signal for a container that has ended; containerd knows runc's words for it.
+    #[error("container not running")]
+    NotRunning,
+    /// The configuration asks for something that cannot be done.
+    #[error("{0}")]
+    Unsupported(String),
+    /// A bind mount of something that is not there.
+    #[error(
+        "cannot mount {path} on {destination}: there is no {path} on this machine; an image, a volume or an earlier step must make it"
+    )]
+    NoSource {
+        /// What is missing.
+        path: PathBuf,
+        /// Where it should have been mounted.
+        destination: String,
+    },
+    /// A cgroup could not be handled.
+    #[error("cannot {action} cgroup {path}: {reason}")]
+    Cgroup {
+        /// What was tried.
+        action: &'static str,
+        /// Its path below the cgroup mount.
+        path: PathBuf,
+        /// Why it failed.
+        reason: String,
+    },
+    /// Another container's processes are in the cgroup, and would be killed with this one.
+    #[error("cgroup {0} has processes in it: give the container a cgroupsPath of its own")]
+    CgroupInUse(PathBuf),
+    /// Processes that SIGKILL does not end.
+    #[error("processes of the container did not end within {} s of SIGKILL", .0.as_secs())]
+    Immortal(std::time::Duration),
+    /// Rules for devices that the kernel cannot be made to keep.
+    #[error(
+        "linux.resources.devices refuses devices, and this kernel cannot: it needs CONFIG_CGROUP_BPF and CONFIG_BPF_SYSCALL"
+    )]
+    DevicesUnrestricted,
+    /// libcontainer failed, and had told why before it let go of the reason.
+    #[error("cannot {action} the container: {reason}")]
+    Told {
+        /// What was tried.
+        action: &'static str,
+        /// Why it failed.
+        reason: String,
+    },
     /// The container was created but has no process.
     #[error("the container has no process after it was created")]
     NoProcess,

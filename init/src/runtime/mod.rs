@@ -1,60 +1,151 @@
-//! The OCI runtime: prepares what `runtime.json` asks for, runs one container to its end, and takes everything down again.
+//! The OCI runtime: runc's command line over libcontainer, and what LinuxKit's `runtime.json` asks for around a container.
 //!
 //! libcontainer clones without exec, which is only sound in a process with one thread. So this is a face of the
 //! binary that is executed anew for each container, and nothing in here starts a thread.
+//!
+//! | module | duty |
+//! | --- | --- |
+//! | [`args`] | the command line as a value |
+//! | `bundle`, `derive` | the configuration, divided between libcontainer and us |
+//! | `create`, `inside`, `devices`, `stdio`, `home` | from a bundle to a process that waits for its start |
+//! | `life`, `delete`, `exec`, `list`, `stats` | all that is done to it later |
+//! | `run` | the whole life at once, for `onboot` |
+//! | `prepare`, `network`, `namespaces`, `volumes` | `runtime.json` |
 
 mod args;
 mod bound_dev;
 mod bundle;
+mod causes;
+mod cgroup;
+mod create;
+mod delete;
+mod derive;
+mod devices;
 mod error;
 mod executor;
-mod lifecycle;
+mod home;
+mod inside;
+mod known;
+mod life;
+mod list;
+mod log;
 mod namespaces;
 mod network;
 mod prepare;
+mod run;
+pub mod signal_name;
+mod stdio;
 mod volumes;
 
 use std::ffi::OsString;
+use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
 
-pub use args::{Command, ParseError, USAGE, valid_id};
+pub use args::{Command, DEFAULT_ROOT, Global, Line, ParseError, USAGE, valid_id};
 pub use bundle::{Bundle, read_bounded, read_runtime, read_spec_value};
+pub use cgroup::Cgroup;
+pub use delete::delete;
 pub use error::{RuntimeError, chain};
+pub use known::{Known, Note, Status};
+pub use life::{kill, pause, resume, start, update};
+pub use log::rfc_3339;
 
-/// Exit code when the runtime itself failed, as opposed to the container it ran.
+use create::{Create, create};
+use log::{Level, Log};
+
+/// Exit code of `run` when the runtime itself failed, as opposed to the container it ran.
 pub const RUNTIME_FAILED: u8 = 125;
+/// Exit code of every other command that failed, as runc's.
+const FAILED: u8 = 1;
 /// Where what init knows about running things is kept; a tmpfs.
 pub const STATE_ROOT: &str = "/run/lkb";
 
+pub(crate) const SIGKILL: u32 = 9;
+
 /// Runs `init runtime …`; `args` are the words after `runtime`.
 ///
-/// The exit code is the container's (128 + signal when a signal ended it), or [`RUNTIME_FAILED`].
+/// The exit code of `run` and `exec` is the program's (128 + signal when a signal ended it).
 pub fn main<I>(args: I) -> ExitCode
 where
     I: IntoIterator<Item = OsString>,
 {
-    let command = match Command::parse(args) {
-        Ok(command) => command,
+    let Line { global, command } = match Line::parse(args) {
+        Ok(line) => line,
         Err(error) => {
             eprintln!("runtime: {error}\n{USAGE}");
-            return ExitCode::from(RUNTIME_FAILED);
+            return ExitCode::from(FAILED);
         }
     };
-    let subject = command.subject();
-    let result = match command {
-        Command::Run { bundle, id, exit_file } => lifecycle::run(&bundle, &id, exit_file.as_deref()),
-        Command::Prepare { bundle, id } => lifecycle::prepare(&bundle, &id).map(|()| 0),
-        Command::Attach { bundle, pid, id } => lifecycle::attach(&bundle, &id, pid).map(|()| 0),
-        Command::CoverDev { bundle, id } => bound_dev::cover(&bundle, &id).map(|()| 0),
-        Command::Volumes => volumes::prepare(&Path::new("/").join(image_layout::VOLUMES)).map(|()| 0),
-        Command::Release { ids } => lifecycle::release(&ids).map(|()| 0),
-    };
-    match result {
+    let log = Log::new(&global);
+    let failed = if matches!(command, Command::Run { .. }) { RUNTIME_FAILED } else { FAILED };
+    match carry_out(&global.root, &command, &log) {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
-            eprintln!("{subject}: {}", chain(&error));
-            ExitCode::from(RUNTIME_FAILED)
+            let reason = chain(&error);
+            log.write(Level::Error, &reason);
+            eprintln!("{}: {reason}", command.subject());
+            ExitCode::from(failed)
         }
     }
+}
+
+fn carry_out(root: &Path, command: &Command, log: &Log) -> Result<u8, RuntimeError> {
+    match command {
+        Command::Create { bundle, id, console_socket, pid_file, prepare } => {
+            let bundle = Bundle::read(bundle)?;
+            if *prepare {
+                run::prepare_with(&bundle.path, id, &bundle.runtime, bundle.read_only())?;
+            }
+            let request =
+                Create { root, id, console_socket: console_socket.as_deref(), pid_file: pid_file.as_deref() };
+            let created = create(request, &bundle)?;
+            if *prepare
+                && let Some(pid) = created.container.pid()
+                && let Err(error) = run::attach_to(id, pid.as_raw(), &bundle.runtime)
+            {
+                delete::after_failure(root, id);
+                return Err(error);
+            }
+            for warning in &created.warnings {
+                log.write(Level::Warning, warning);
+                eprintln!("{id}: {warning}");
+            }
+        }
+        Command::Start { id } => start(root, id)?,
+        Command::State { id } => print(&list::json(&list::state(root, id)?))?,
+        Command::Kill { id, signal, all } => kill(root, id, *signal, *all)?,
+        Command::Delete { id, force } => delete(root, id, *force)?,
+        Command::Ps { id, format } => print(&list::processes(root, id, *format)?)?,
+        Command::Pause { id } => pause(root, id)?,
+        Command::Resume { id } => resume(root, id)?,
+        Command::List { format, quiet } => print(&list::print(&list::containers(root)?, *format, *quiet))?,
+        Command::Version => {
+            print(concat!("runc version lkb-", env!("CARGO_PKG_VERSION"), "\nspec: 1.2.1\n"))?
+        }
+        Command::Run { bundle, id, exit_file } => return run::run(root, bundle, id, exit_file.as_deref()),
+        Command::Prepare { bundle, id } => run::prepare(bundle, id)?,
+        Command::Attach { bundle, pid, id } => run::attach(bundle, id, *pid)?,
+        Command::Volumes => volumes::prepare(&Path::new("/").join(image_layout::VOLUMES))?,
+        Command::Release { ids } => run::release(ids)?,
+        Command::Exec(_) | Command::Update { .. } | Command::Events { .. } => {
+            return Err(RuntimeError::Unsupported("not built yet".to_owned()));
+        }
+    }
+    Ok(0)
+}
+
+fn print(text: &str) -> Result<(), RuntimeError> {
+    std::io::stdout()
+        .write_all(text.as_bytes())
+        .map_err(RuntimeError::io("write", Path::new("standard output")))
+}
+
+/// Writes `value` as JSON, whole or not at all; not synced, as nothing on a tmpfs outlives the machine.
+fn write_whole(path: &Path, value: &impl serde::Serialize) -> Result<(), RuntimeError> {
+    let bytes =
+        serde_json::to_vec(value).map_err(|source| RuntimeError::Json { path: path.to_owned(), source })?;
+    let temporary = path.with_extension("new");
+    std::fs::write(&temporary, bytes).map_err(RuntimeError::io("write", &temporary))?;
+    std::fs::rename(&temporary, path).map_err(RuntimeError::io("rename", &temporary))
 }

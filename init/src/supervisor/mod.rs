@@ -7,16 +7,12 @@ mod control;
 mod driver;
 mod face;
 mod hearing;
-mod inotify;
 pub mod logs;
 mod machine;
 mod one_shot;
 mod plan;
-mod process;
-mod readiness;
 mod registry;
 mod scan;
-mod signal_name;
 mod state_file;
 mod tail;
 
@@ -33,6 +29,9 @@ use driver::Order;
 use logs::Logs;
 use plan::Plan;
 use registry::Registry;
+
+use crate::runtime::signal_name;
+use crate::watch::{inotify, process};
 
 use crate::engine::{Absent, Containerd, Engine, EngineError};
 

@@ -3,7 +3,10 @@
 pub mod netlink;
 mod raw;
 
-pub use raw::{Ended, Reaped, join_netlink_group, lowest_priority, spawn, swap_off, wait_for_any};
+pub use raw::{
+    Ended, Reaped, attach_device_program, join_netlink_group, kill, lowest_priority, pidfd_kill, spawn,
+    swap_off, wait_for_any,
+};
 
 use std::os::fd::IntoRawFd;
 use std::process::ExitCode;

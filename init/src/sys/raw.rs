@@ -1,9 +1,9 @@
-//! The crate's only `unsafe` code: six system calls that nix does not wrap, or wraps as unsafe.
+//! The crate's only `unsafe` code: system calls that nix does not wrap, or wraps as unsafe.
 #![allow(unsafe_code)]
 
 use std::ffi::CString;
 use std::mem::size_of_val;
-use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
@@ -123,4 +123,92 @@ pub fn ignore_broken_pipes() {
     // SAFETY: no handler is installed, so nothing runs in signal context.
     // Ignored: signal(2) fails only for a number that is no signal.
     unsafe { signal(Signal::SIGPIPE, SigHandler::SigIgn) }.ok();
+}
+
+/// Signals a process by its number (kill(2)); real-time signals too, which nix's type does not have.
+///
+/// # Errors
+/// What kill(2) says: `ESRCH` when it is gone, `EINVAL` for a number that is no signal.
+pub fn kill(pid: i32, signal: u32) -> Result<(), Errno> {
+    let signal = libc::c_int::try_from(signal).map_err(|_| Errno::EINVAL)?;
+    // SAFETY: plain numbers.
+    Errno::result(unsafe { libc::kill(pid, signal) }).map(drop)
+}
+
+/// Signals the process that a pidfd holds (pidfd_send_signal(2)).
+///
+/// # Errors
+/// As [`kill`].
+pub fn pidfd_kill(process: BorrowedFd<'_>, signal: u32) -> Result<(), Errno> {
+    let none = std::ptr::null::<libc::siginfo_t>();
+    // SAFETY: a null siginfo is what kill(2) would make; the rest are plain numbers.
+    let result =
+        unsafe { libc::syscall(libc::SYS_pidfd_send_signal, process.as_raw_fd(), signal, none, 0_u32) };
+    Errno::result(result).map(drop)
+}
+
+/// `union bpf_attr` for `BPF_PROG_LOAD` (linux/bpf.h), as far as it is needed here.
+#[repr(C)]
+#[derive(Default)]
+struct LoadProgram {
+    kind: u32,
+    instruction_count: u32,
+    instructions: u64,
+    license: u64,
+    log_level: u32,
+    log_size: u32,
+    log: u64,
+    kernel_version: u32,
+    flags: u32,
+}
+
+/// `union bpf_attr` for `BPF_PROG_ATTACH`.
+#[repr(C)]
+#[derive(Default)]
+struct AttachProgram {
+    target: u32,
+    program: u32,
+    kind: u32,
+    flags: u32,
+}
+
+/// Has the kernel ask a program, in eBPF instructions, about every use of a device in a cgroup (cgroups(7), v2 "devices").
+///
+/// Others that are attached there, or above, must allow it as well.
+///
+/// # Errors
+/// What bpf(2) says: `EINVAL`, `ENOSYS` or `EPERM` when the kernel does not do this.
+pub fn attach_device_program(cgroup: BorrowedFd<'_>, instructions: &[u64]) -> Result<(), Errno> {
+    const BPF_PROG_LOAD: libc::c_long = 5;
+    const BPF_PROG_ATTACH: libc::c_long = 8;
+    const BPF_PROG_TYPE_CGROUP_DEVICE: u32 = 15;
+    const BPF_CGROUP_DEVICE: u32 = 6;
+    const BPF_F_ALLOW_MULTI: u32 = 2;
+    let license = c"Apache-2.0";
+    let load = LoadProgram {
+        kind: BPF_PROG_TYPE_CGROUP_DEVICE,
+        instruction_count: u32::try_from(instructions.len()).map_err(|_| Errno::E2BIG)?,
+        instructions: instructions.as_ptr() as u64,
+        license: license.as_ptr() as u64,
+        ..LoadProgram::default()
+    };
+    // SAFETY: the kernel reads `size_of` bytes at `load`, as many instructions as it says, and a terminated string;
+    // all live until the call returns.
+    let program =
+        unsafe { libc::syscall(libc::SYS_bpf, BPF_PROG_LOAD, std::ptr::from_ref(&load), size_of_val(&load)) };
+    let program = Errno::result(program).and_then(|fd| i32::try_from(fd).map_err(|_| Errno::EBADF))?;
+    // SAFETY: a new descriptor that nobody else has.
+    let program = unsafe { OwnedFd::from_raw_fd(program) };
+    let number = |fd: i32| u32::try_from(fd).map_err(|_| Errno::EBADF);
+    let attach = AttachProgram {
+        target: number(cgroup.as_raw_fd())?,
+        program: number(program.as_raw_fd())?,
+        kind: BPF_CGROUP_DEVICE,
+        flags: BPF_F_ALLOW_MULTI,
+    };
+    // SAFETY: the kernel reads `size_of` bytes at `attach`, which lives until the call returns.
+    let result = unsafe {
+        libc::syscall(libc::SYS_bpf, BPF_PROG_ATTACH, std::ptr::from_ref(&attach), size_of_val(&attach))
+    };
+    Errno::result(result).map(drop)
 }

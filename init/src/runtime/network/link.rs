@@ -6,7 +6,9 @@ use netlink_packet_core::{
     NLM_F_ACK, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REQUEST, NetlinkMessage, NetlinkPayload,
 };
 use netlink_packet_route::RouteNetlinkMessage;
-use netlink_packet_route::link::{InfoData, InfoKind, InfoVeth, LinkAttribute, LinkInfo, LinkMessage};
+use netlink_packet_route::link::{
+    InfoData, InfoKind, InfoVeth, LinkAttribute, LinkFlags, LinkInfo, LinkMessage,
+};
 use netlink_sys::protocols::NETLINK_ROUTE;
 use netlink_sys::{Socket, SocketAddr};
 
@@ -41,6 +43,15 @@ impl Link {
                 self.request(RouteNetlinkMessage::SetLink(link), 0)
             }
         }
+    }
+
+    /// Brings the link `name` up.
+    pub fn up(&mut self, name: &str) -> io::Result<()> {
+        let mut link = LinkMessage::default();
+        link.header.flags = LinkFlags::Up;
+        link.header.change_mask = LinkFlags::Up;
+        link.attributes = vec![LinkAttribute::IfName(name.to_owned())];
+        self.request(RouteNetlinkMessage::SetLink(link), 0)
     }
 
     /// Deletes the link `name`; both ends when it is a veth.

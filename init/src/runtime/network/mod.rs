@@ -44,6 +44,16 @@ pub fn attach(id: &str, pid: i32, interfaces: &[Interface]) -> Result<(), Interf
     Ok(())
 }
 
+/// Brings up the loopback of the new network namespace of process `pid`, as runc does.
+///
+/// Enters that namespace, so the calling process must have one thread.
+pub fn loopback_up(pid: i32) -> Result<(), InterfaceError> {
+    open_inside(pid)?.up("lo").map_err(|source| InterfaceError::Refused {
+        operation: "bring up network interface lo".to_owned(),
+        source,
+    })
+}
+
 /// Notes the ends that stay outside, before they are made.
 fn remember(record: &Path, operations: &[Operation]) -> Result<(), InterfaceError> {
     let peers: String =

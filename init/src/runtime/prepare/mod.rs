@@ -8,5 +8,6 @@ mod record;
 
 pub use apply::{apply, release};
 pub use host::{Host, Kernel};
-pub use plan::{Call, PlanError, mount_points, plan};
+pub use options::sort as sort_options;
+pub use plan::{Call, PlanError, Step, mount_points, plan};
 pub use record::Records;

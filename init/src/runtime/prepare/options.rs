@@ -90,6 +90,21 @@ fn word(option: &str) -> Option<Word> {
 
 /// Sorts option words; a later word overrules an earlier one.
 pub fn parse<S: AsRef<str>>(words: &[S]) -> Result<Options, OptionError> {
+    if let Some(bad) = words.iter().find(|word| word.as_ref().contains('\0')) {
+        return Err(OptionError::Nul(bad.as_ref().to_owned()));
+    }
+    let options = sort(words);
+    if options.data.len() > DATA_LIMIT {
+        return Err(OptionError::TooLong(options.data.len()));
+    }
+    if options.bind.is_some() && !options.data.is_empty() {
+        return Err(OptionError::BindData(options.data));
+    }
+    Ok(options)
+}
+
+/// As [`parse`], of words that another has to judge.
+pub fn sort<S: AsRef<str>>(words: &[S]) -> Options {
     let mut options = Options {
         flags: MsFlags::empty(),
         bind: None,
@@ -99,9 +114,6 @@ pub fn parse<S: AsRef<str>>(words: &[S]) -> Result<Options, OptionError> {
     };
     for text in words {
         let text = text.as_ref();
-        if text.contains('\0') {
-            return Err(OptionError::Nul(text.to_owned()));
-        }
         match word(text) {
             Some(Word::Set(flag)) => options.flags.insert(flag),
             Some(Word::Clear(flag)) => options.flags.remove(flag),
@@ -117,13 +129,7 @@ pub fn parse<S: AsRef<str>>(words: &[S]) -> Result<Options, OptionError> {
             }
         }
     }
-    if options.data.len() > DATA_LIMIT {
-        return Err(OptionError::TooLong(options.data.len()));
-    }
-    if options.bind.is_some() && !options.data.is_empty() {
-        return Err(OptionError::BindData(options.data));
-    }
-    Ok(options)
+    options
 }
 
 #[cfg(test)]

@@ -39,6 +39,7 @@ impl Default for Records {
 
 impl Records {
     /// Records kept in another directory.
+    #[cfg(test)]
     pub fn at(dir: &Path) -> Self {
         Self(dir.to_owned())
     }

@@ -13,7 +13,7 @@ use super::bucket::{Bucket, LINE_COST};
 use super::line::Stream;
 use super::split::Splitter;
 use super::{Logs, console};
-use crate::supervisor::readiness::readable;
+use crate::watch::readiness::readable;
 
 /// How much is read in one turn (bytes).
 const TURN: usize = 16 * 1024;

@@ -1,25 +1,21 @@
-//! A container from nothing to nothing.
+//! `runtime run`: a container from nothing to nothing; and what is around it: preparing, attaching, releasing.
 
 use std::os::fd::AsFd;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use image_layout::Runtime;
-use libcontainer::container::Container;
-use libcontainer::container::builder::ContainerBuilder;
-use libcontainer::syscall::syscall::SyscallType;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{SigSet, Signal, kill};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
-use oci_spec::runtime::Spec;
 
-use super::bound_dev;
 use super::bundle::{Bundle, read_runtime, read_spec_value};
+use super::create::{Create, Created, create};
+use super::delete::delete;
 use super::error::chain;
-use super::executor::Program;
 use super::prepare::{self, Kernel, Records};
 use super::volumes::RECORD_PREFIX;
 use super::{RUNTIME_FAILED, RuntimeError, STATE_ROOT, namespaces, network};
@@ -34,7 +30,8 @@ pub fn prepare(bundle: &Path, id: &str) -> Result<(), RuntimeError> {
     prepare_with(bundle, id, &read_runtime(bundle)?, read_only)
 }
 
-fn prepare_with(bundle: &Path, id: &str, runtime: &Runtime, read_only: bool) -> Result<(), RuntimeError> {
+/// As [`prepare`], of a bundle that has been read.
+pub fn prepare_with(bundle: &Path, id: &str, runtime: &Runtime, read_only: bool) -> Result<(), RuntimeError> {
     let rootfs = bundle.join(image_layout::ROOTFS);
     let mut steps = prepare::plan(runtime)?;
     if read_only {
@@ -49,7 +46,8 @@ pub fn attach(bundle: &Path, id: &str, pid: i32) -> Result<(), RuntimeError> {
     attach_to(id, pid, &read_runtime(bundle)?)
 }
 
-fn attach_to(id: &str, pid: i32, runtime: &Runtime) -> Result<(), RuntimeError> {
+/// As [`attach`], of a bundle that has been read.
+pub fn attach_to(id: &str, pid: i32, runtime: &Runtime) -> Result<(), RuntimeError> {
     // A former run's namespaces keep its interfaces alive, whose names are needed again.
     namespaces::unbind(&mut Kernel, &runtime.bind_ns)?;
     network::attach(id, pid, &runtime.interfaces)?;
@@ -75,10 +73,10 @@ pub fn release(ids: &[String]) -> Result<(), RuntimeError> {
 }
 
 /// `runtime run`: the whole life of a container; returns its exit code.
-pub fn run(bundle: &Path, id: &str, exit_file: Option<&Path>) -> Result<u8, RuntimeError> {
+pub fn run(root: &Path, bundle: &Path, id: &str, exit_file: Option<&Path>) -> Result<u8, RuntimeError> {
     // The container's first process loses its parent when it is cloned, and must become our child.
     nix::sys::prctl::set_child_subreaper(true).map_err(RuntimeError::system("become a subreaper"))?;
-    let result = Signals::block().and_then(|signals| run_and_clean_up(bundle, id, &signals));
+    let result = Signals::block().and_then(|signals| run_and_clean_up(root, bundle, id, &signals));
     if let Some(path) = exit_file {
         let code = *result.as_ref().unwrap_or(&RUNTIME_FAILED);
         write_exit(path, code)?;
@@ -86,10 +84,10 @@ pub fn run(bundle: &Path, id: &str, exit_file: Option<&Path>) -> Result<u8, Runt
     result
 }
 
-fn run_and_clean_up(bundle: &Path, id: &str, signals: &Signals) -> Result<u8, RuntimeError> {
-    let root = Path::new(STATE_ROOT).join("runtime");
-    remove_leftovers(&root, id)?;
-    let result = create_and_wait(bundle, id, &root, signals);
+fn run_and_clean_up(root: &Path, bundle: &Path, id: &str, signals: &Signals) -> Result<u8, RuntimeError> {
+    // A container of the same id that a killed runtime left behind.
+    delete(root, id, true)?;
+    let result = create_and_wait(root, bundle, id, signals);
     let released = prepare::release(&mut Kernel, &Records::default(), id, Some(bundle));
     match (result, released) {
         (Ok(code), Err(error)) => {
@@ -101,85 +99,33 @@ fn run_and_clean_up(bundle: &Path, id: &str, signals: &Signals) -> Result<u8, Ru
     }
 }
 
-fn create_and_wait(path: &Path, id: &str, root: &Path, signals: &Signals) -> Result<u8, RuntimeError> {
+fn create_and_wait(root: &Path, path: &Path, id: &str, signals: &Signals) -> Result<u8, RuntimeError> {
     let bundle = Bundle::read(path)?;
-    let read_only = bundle.spec.root().as_ref().and_then(|root| root.readonly()).unwrap_or_default();
-    prepare_with(path, id, &bundle.runtime, read_only)?;
-    let derived = derived_bundle(id, &bundle.spec)?;
-    let result = create(id, root, &derived).and_then(|mut container| {
-        let result = start_and_wait(&mut container, id, &bundle, signals);
-        // `force`, because a failure may have left it created or running.
-        let deleted = container.delete(true).map_err(RuntimeError::container("delete"));
+    prepare_with(path, id, &bundle.runtime, bundle.read_only())?;
+    let request = Create { root, id, console_socket: None, pid_file: None };
+    let result = create(request, &bundle).and_then(|created| {
+        let result = start_and_wait(created, id, &bundle, signals);
+        // By force, because a failure may have left it created or running.
+        let deleted = delete(root, id, true);
         result.and_then(|code| deleted.map(|()| code))
     });
     reap();
-    std::fs::remove_dir_all(&derived).map_err(RuntimeError::io("remove", &derived))?;
     result
 }
 
-fn create(id: &str, root: &Path, bundle: &Path) -> Result<Container, RuntimeError> {
-    std::fs::create_dir_all(root).map_err(RuntimeError::io("make directory", root))?;
-    ContainerBuilder::new(id.to_owned(), SyscallType::default())
-        .with_executor(Program::default())
-        .with_root_path(root)
-        .map_err(RuntimeError::container("name"))?
-        .validate_id()
-        .map_err(RuntimeError::container("name"))?
-        .as_init(bundle)
-        .with_systemd(false)
-        .with_detach(true)
-        .build()
-        .map_err(RuntimeError::container("create"))
-}
-
 fn start_and_wait(
-    container: &mut Container,
+    mut created: Created,
     id: &str,
     bundle: &Bundle,
     signals: &Signals,
 ) -> Result<u8, RuntimeError> {
-    let pid = container.pid().ok_or(RuntimeError::NoProcess)?.as_raw();
-    attach_to(id, pid, &bundle.runtime)?;
-    container.start().map_err(RuntimeError::container("start"))?;
-    signals.wait_for_exit(Pid::from_raw(pid))
-}
-
-/// Writes the configuration that libcontainer reads: absolute root, and runc's cgroup where none is asked for.
-fn derived_bundle(id: &str, spec: &Spec) -> Result<PathBuf, RuntimeError> {
-    let dir = Path::new(STATE_ROOT).join("bundles").join(id);
-    std::fs::create_dir_all(&dir).map_err(RuntimeError::io("make directory", &dir))?;
-    let mut spec = spec.clone();
-    let mut linux = spec.linux().clone().unwrap_or_default();
-    if linux.cgroups_path().as_ref().is_none_or(|path| path.as_os_str().is_empty()) {
-        linux.set_cgroups_path(Some(Path::new("/").join(id)));
+    for warning in &created.warnings {
+        eprintln!("{id}: {warning}");
     }
-    spec.set_linux(Some(linux));
-    let late = bound_dev::take(&mut spec);
-    if !late.is_empty() {
-        bound_dev::add_hook(&mut spec, &dir)?;
-        write_json(&dir.join(image_layout::RUNTIME), &bound_dev::runtime(late))?;
-    }
-    write_json(&dir.join(image_layout::CONFIG), &spec)?;
-    Ok(dir)
-}
-
-fn write_json(file: &Path, value: &impl serde::Serialize) -> Result<(), RuntimeError> {
-    let bytes =
-        serde_json::to_vec(value).map_err(|source| RuntimeError::Json { path: file.to_owned(), source })?;
-    std::fs::write(file, bytes).map_err(RuntimeError::io("write", file))
-}
-
-/// Removes a container of the same id that a killed runtime left behind.
-fn remove_leftovers(root: &Path, id: &str) -> Result<(), RuntimeError> {
-    let dir = root.join(id);
-    if !dir.exists() {
-        return Ok(());
-    }
-    match Container::load(dir.clone()).and_then(|mut container| container.delete(true)) {
-        Ok(()) => Ok(()),
-        // Cut off before its state was written: there is nothing but the directory.
-        Err(_) => std::fs::remove_dir_all(&dir).map_err(RuntimeError::io("remove", &dir)),
-    }
+    let pid = created.container.pid().ok_or(RuntimeError::NoProcess)?;
+    attach_to(id, pid.as_raw(), &bundle.runtime)?;
+    created.container.start().map_err(RuntimeError::container("start"))?;
+    signals.wait_for_exit(Pid::from_raw(pid.as_raw()))
 }
 
 fn write_exit(path: &Path, code: u8) -> Result<(), RuntimeError> {
@@ -196,10 +142,12 @@ fn reap() {
 }
 
 /// SIGCHLD, SIGTERM and SIGINT, blocked and read from a file descriptor.
-struct Signals(SignalFd);
+#[derive(Debug)]
+pub struct Signals(SignalFd);
 
 impl Signals {
-    fn block() -> Result<Self, RuntimeError> {
+    /// Blocks them in this process.
+    pub fn block() -> Result<Self, RuntimeError> {
         let mut set = SigSet::empty();
         for signal in [Signal::SIGCHLD, Signal::SIGTERM, Signal::SIGINT] {
             set.add(signal);
@@ -211,7 +159,7 @@ impl Signals {
     }
 
     /// Waits for `init`; SIGTERM to us is SIGTERM to it, and SIGKILL when it does not end by that.
-    fn wait_for_exit(&self, init: Pid) -> Result<u8, RuntimeError> {
+    pub fn wait_for_exit(&self, init: Pid) -> Result<u8, RuntimeError> {
         let mut kill_at: Option<Instant> = None;
         loop {
             if let Some(code) = collect(init)? {

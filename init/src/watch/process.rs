@@ -24,6 +24,13 @@ impl ProcessId {
         let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
         Some(Self { pid, started: start_time(&stat)? })
     }
+
+    /// Whether it still runs: it has not become a zombie, and its number has not been given to another.
+    #[must_use]
+    pub fn is_alive(self) -> bool {
+        std::fs::read_to_string(format!("/proc/{}/stat", self.pid))
+            .is_ok_and(|stat| start_time(&stat) == Some(self.started) && !is_dead(&stat))
+    }
 }
 
 /// A process that is not our child, held by a pidfd.
@@ -56,6 +63,11 @@ impl Handle {
     }
 }
 
+/// Field 3 of `/proc/PID/stat`: zombie or dead.
+fn is_dead(stat: &str) -> bool {
+    stat.rsplit_once(')').is_some_and(|(_, rest)| rest.trim_start().starts_with(['Z', 'X']))
+}
+
 /// Field 22 of `/proc/PID/stat`; field 2 may contain blanks and parentheses.
 fn start_time(stat: &str) -> Option<u64> {
     let after_name = stat.rsplit_once(')')?.1;
@@ -73,6 +85,21 @@ mod tests {
         let stat = "7 (a) b) S 1 7 7 0 -1 4194560 0 0 0 0 0 0 0 0 20 0 1 0 4242 0 0";
         assert_eq!(start_time(stat), Some(4242));
         assert_eq!(start_time("7 (a"), None);
+        assert!(!is_dead(stat));
+        assert!(is_dead("7 (S) Z 1"));
+    }
+
+    #[test]
+    fn a_zombie_does_not_run() {
+        let mut child = std::process::Command::new("/bin/true").spawn().unwrap();
+        let id = ProcessId::of(child.id()).unwrap();
+        let fd =
+            pidfd_open(Pid::from_raw(i32::try_from(id.pid).unwrap()).unwrap(), PidfdFlags::empty()).unwrap();
+        let mut fds = [nix::poll::PollFd::new(std::os::fd::AsFd::as_fd(&fd), nix::poll::PollFlags::POLLIN)];
+        nix::poll::poll(&mut fds, nix::poll::PollTimeout::NONE).unwrap();
+        assert!(!id.is_alive());
+        assert_eq!(ProcessId::of(id.pid), Some(id));
+        child.wait().unwrap();
     }
 
     #[test]
