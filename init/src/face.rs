@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use crate::power::Action;
-use crate::{device, pid1, power, runtime, service, supervisor, sys};
+use crate::{device, pid1, power, runtime, service, shim, supervisor, sys};
 
 /// One program of the binary.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,6 +16,8 @@ pub enum Face {
     Supervisor,
     /// `runtime`, or `runc` by name: the OCI runtime.
     Runtime,
+    /// `containerd-shim-runc-v2`: what containerd runs for each container.
+    Shim,
     /// `service`: the operator's command.
     Service,
     /// `modprobe`: loads a kernel module; also what the kernel itself runs.
@@ -61,6 +63,7 @@ fn by_name(name: &str) -> Option<Face> {
     Some(match name {
         "supervisor" => Face::Supervisor,
         "runtime" | "runc" => Face::Runtime,
+        shim::NAME => Face::Shim,
         "service" => Face::Service,
         "modprobe" => Face::Modprobe,
         "poweroff" => Face::Power(Action::PowerOff),
@@ -97,6 +100,7 @@ pub fn main() -> i32 {
             supervisor::main()
         }
         Face::Runtime => runtime::main(args),
+        Face::Shim => shim::main(args),
         Face::Service => service::main(args),
         Face::Modprobe => device::modprobe::main(&args),
         Face::Power(action) => power::command::main(action, &args),
@@ -141,6 +145,7 @@ mod tests {
             (7, &["/sbin/init", "supervisor"], Face::Supervisor, 2),
             (7, &["init", "runtime", "create"], Face::Runtime, 2),
             (7, &["/usr/bin/runc", "--root", "/r", "state", "a"], Face::Runtime, 1),
+            (7, &["/usr/bin/containerd-shim-runc-v2", "-id", "a", "start"], Face::Shim, 1),
             (7, &["/usr/bin/service", "list"], Face::Service, 1),
             (7, &["/sbin/modprobe", "-q", "--", "fs-ext4"], Face::Modprobe, 1),
             (7, &["reboot"], Face::Power(Action::Reboot), 1),

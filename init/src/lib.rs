@@ -7,7 +7,7 @@
 //! | [`device`] | device events, kernel modules |
 //! | [`power`] | asking PID 1 to go down, the power button |
 //! | [`supervisor`] | the plan of containers and the life of each |
-//! | [`engine`], [`runtime`] | what runs a container |
+//! | [`engine`], [`runtime`], [`shim`] | what runs a container |
 //! | [`service`] | the operator's command |
 //! | [`watch`] | files that grow, processes that end |
 //! | [`cmdline`], [`sys`] | the kernel's command line; what nix does not offer |
@@ -23,6 +23,7 @@ pub mod power;
 pub mod rfc3339;
 pub mod runtime;
 pub mod service;
+pub mod shim;
 pub mod supervisor;
 pub mod sys;
 pub mod terminal;

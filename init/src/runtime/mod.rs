@@ -50,6 +50,7 @@ pub use error::{RuntimeError, chain};
 pub use known::{Known, Note, Status};
 pub use life::{kill, pause, resume, start, update};
 pub use log::rfc_3339;
+pub use prepare::mount_options;
 
 use create::{Create, create};
 use log::{Level, Log};

@@ -4,7 +4,7 @@ pub mod netlink;
 mod raw;
 
 pub use raw::{
-    Ended, Reaped, attach_device_program, join_netlink_group, kill, lowest_priority, pidfd_kill, spawn,
+    Ended, Reaped, attach_device_program, join_netlink_group, kill, lowest_priority, pidfd_kill, signal_process, spawn,
     swap_off, wait_for_any,
 };
 

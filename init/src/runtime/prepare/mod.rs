@@ -8,6 +8,6 @@ mod record;
 
 pub use apply::{apply, release};
 pub use host::{Host, Kernel};
-pub use options::sort as sort_options;
+pub use options::{parse as mount_options, sort as sort_options};
 pub use plan::{Call, PlanError, Step, mount_points, plan};
 pub use record::Records;
