@@ -10,6 +10,7 @@
 //! | [`engine`], [`runtime`], [`shim`] | what runs a container |
 //! | [`service`] | the operator's command |
 //! | [`watch`] | files that grow, processes that end |
+//! | [`heartbeat`] | how PID 1 knows that the supervisor does not hang |
 //! | [`cmdline`], [`sys`] | the kernel's command line; what nix does not offer |
 //! | [`rfc3339`], [`terminal`] | times as text; what may be shown to people |
 #![deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
@@ -18,6 +19,7 @@ pub mod cmdline;
 pub mod device;
 pub mod engine;
 pub mod face;
+pub mod heartbeat;
 pub mod pid1;
 pub mod power;
 pub mod rfc3339;

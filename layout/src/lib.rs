@@ -9,6 +9,7 @@
 //! /containers/volumes/NAME/         lower/ tmp/ merged/
 //! ```
 
+pub mod initrd;
 mod runtime;
 mod signal;
 mod supervision;

@@ -2,26 +2,38 @@
 
 use std::time::Duration;
 
-use super::backoff;
+use nix::errno::Errno;
+use nix::sys::signal::Signal;
+
 use super::early::filesystems;
 use super::machine::Machine;
-use super::shutdown;
 use super::state::State;
 use super::system::{Ended, Event, Reaped, System};
+use super::{backoff, shutdown, watchdog};
+use crate::heartbeat;
 
 /// Children reaped before other events get their turn; a storm of dying processes must not hide a power button.
 const REAP_AT_ONCE: usize = 4096;
+/// PID 1 woken so long after it should have been: the whole machine stood still (a paused guest), not the supervisor.
+const STOOD_STILL: Duration = Duration::from_secs(5);
 
 /// Waits for one event and deals with it.
 pub fn next_event<S: System>(machine: &mut Machine<S>) -> State {
     start_supervisor(machine);
+    kill_hung_supervisor(machine);
     start_modprobe(machine);
     let limit = match machine.supervisor.pid {
         _ if machine.dead_left => Some(Duration::ZERO),
-        Some(_) => None,
+        Some(_) => silence_left(machine),
         None => Some(machine.until(machine.supervisor.due)),
     };
     match machine.system.wait(limit) {
+        Ok(Event::Beat) => {
+            machine.supervisor.beat = machine.system.now();
+            watchdog::look(machine);
+            watchdog::feed(machine);
+            State::Cruise
+        }
         Ok(Event::Children) => {
             reap(machine);
             State::Cruise
@@ -49,14 +61,48 @@ fn start_supervisor<S: System>(machine: &mut Machine<S>) {
     if machine.supervisor.pid.is_some() || now < machine.supervisor.due {
         return;
     }
-    match machine.system.spawn(&["supervisor"]) {
+    match machine.system.spawn_supervisor() {
         Ok(pid) => {
             machine.supervisor.pid = Some(pid);
             machine.supervisor.started = now;
+            machine.supervisor.beat = now;
+            machine.supervisor.hung = false;
             machine.info(format_args!("supervisor started (process {pid})"));
         }
         Err(errno) => supervisor_died(machine, Duration::ZERO, format_args!("cannot be started: {errno}")),
     }
+}
+
+/// How long the supervisor may still be silent; `None` when it has been killed for it, or does not run.
+pub fn silence_left<S: System>(machine: &Machine<S>) -> Option<Duration> {
+    let waited_for = machine.supervisor.pid.is_some() && !machine.supervisor.hung;
+    waited_for.then(|| machine.until(machine.supervisor.beat + heartbeat::LIMIT))
+}
+
+/// Whether the supervisor has been silent for too long.
+pub fn is_supervisor_silent<S: System>(machine: &mut Machine<S>) -> bool {
+    if silence_left(machine).is_none_or(|left| !left.is_zero()) {
+        return false;
+    }
+    let now = machine.system.now();
+    let late = now.saturating_sub(machine.supervisor.beat + heartbeat::LIMIT);
+    if late >= STOOD_STILL {
+        machine.supervisor.beat = now;
+    }
+    late < STOOD_STILL
+}
+
+fn kill_hung_supervisor<S: System>(machine: &mut Machine<S>) {
+    let Some(pid) = machine.supervisor.pid else { return };
+    if !is_supervisor_silent(machine) {
+        return;
+    }
+    // Once: one that cannot be killed is the watchdog's business.
+    machine.supervisor.hung = true;
+    machine
+        .say(format_args!("the supervisor hangs: silent for {} s; killing it", heartbeat::LIMIT.as_secs()));
+    let result = machine.system.kill(pid, Signal::SIGKILL);
+    machine.check(result, "kill the supervisor");
 }
 
 fn supervisor_died<S: System>(machine: &mut Machine<S>, lived: Duration, how: impl std::fmt::Display) {
@@ -116,6 +162,8 @@ pub fn reap<S: System>(machine: &mut Machine<S>) -> bool {
 }
 
 fn buried<S: System>(machine: &mut Machine<S>, pid: i32, how: Ended) {
+    let recorded = machine.system.record_exit(pid, how);
+    machine.check_unless(recorded, &[Errno::ENOENT], format_args!("record that process {pid} {how}"));
     if machine.modprobe == Some(pid) {
         machine.modprobe = None;
         if matches!(how, Ended::Killed(_)) && !shutdown::has_begun(machine) {
@@ -142,7 +190,6 @@ mod tests {
     use super::super::state::run_from;
     use super::*;
     use crate::power::Action;
-    use nix::errno::Errno;
 
     #[test]
     fn a_dead_supervisor_is_started_again_with_back_off() {
@@ -237,10 +284,106 @@ mod tests {
     }
 
     #[test]
+    fn an_exit_is_recorded_where_somebody_asked_for_it_and_nowhere_else() {
+        let mut machine = machine(|fake| {
+            fake.after(1.0, Event::Children);
+            fake.file("/run/lkb/exits/500", "");
+            fake.file("/run/lkb/exits/502", "");
+            let dead = [(500, Ended::Exited(3)), (501, Ended::Exited(0)), (502, Ended::Killed(9))];
+            fake.dead.extend(dead.map(|(pid, how)| Reaped::Child(pid, how)));
+        });
+        next_event(&mut machine);
+        assert_eq!(
+            machine.system.calls_of("record_exit"),
+            ["record_exit 500 exited with code 3", "record_exit 502 was killed by SIGKILL"]
+        );
+    }
+
+    #[test]
+    fn an_exit_that_cannot_be_recorded_is_said() {
+        let mut machine = machine(|fake| {
+            fake.after(1.0, Event::Children);
+            fake.file("/run/lkb/exits/500", "");
+            fake.fail("record_exit", Errno::ENOSPC);
+            fake.dead.push_back(Reaped::Child(500, Ended::Exited(3)));
+        });
+        next_event(&mut machine);
+        assert!(machine.system.has_said("cannot record that process 500 exited with code 3: ENOSPC"));
+    }
+
+    #[test]
+    fn a_supervisor_that_beats_lives_and_feeds_the_watchdog() {
+        let mut machine = machine(|fake| {
+            fake.watchdog = Some(Duration::ZERO);
+            fake.beating = true;
+            fake.after(600.0, Event::Mounts);
+        });
+        watchdog::prepare(&mut machine);
+        while !machine.system.events.is_empty() {
+            next_event(&mut machine);
+        }
+        assert!(machine.system.calls_of("kill").is_empty() && !machine.system.starved());
+        assert_eq!(machine.system.calls_of("spawn").len(), 1);
+    }
+
+    #[test]
+    fn a_supervisor_that_hangs_is_killed_once_and_started_again() {
+        let mut machine = machine(|fake| {
+            fake.after(25.0, Event::Children);
+            fake.dead.extend([Reaped::Child(101, Ended::Killed(9)), Reaped::NoneDead]);
+            fake.after(1.0, Event::Mounts);
+        });
+        while !machine.system.events.is_empty() {
+            next_event(&mut machine);
+        }
+        assert!(machine.system.has_said("20.000] the supervisor hangs: silent for 20 s; killing it"));
+        assert_eq!(
+            machine.system.calls,
+            ["spawn supervisor", "kill 101 SIGKILL", "spawn supervisor"],
+            "{:?}",
+            machine.system.log
+        );
+        assert!(!machine.supervisor.hung);
+    }
+
+    #[test]
+    fn a_supervisor_that_cannot_be_killed_starves_the_watchdog() {
+        let mut machine = machine(|fake| {
+            fake.watchdog = Some(Duration::ZERO);
+            fake.after(100.0, Event::Mounts);
+        });
+        watchdog::prepare(&mut machine);
+        while !machine.system.events.is_empty() {
+            next_event(&mut machine);
+        }
+        assert_eq!(machine.system.calls_of("kill"), ["kill 101 SIGKILL"]);
+        assert!(machine.system.starved());
+    }
+
+    #[test]
+    fn a_machine_that_stood_still_does_not_blame_the_supervisor() {
+        let mut machine = machine(|fake| fake.after(1.0, Event::Beat));
+        next_event(&mut machine);
+        machine.system.now += Duration::from_secs(3600);
+        machine.system.after(1.0, Event::Beat);
+        next_event(&mut machine);
+        assert!(machine.system.calls_of("kill").is_empty() && machine.supervisor.beat == machine.system.now);
+    }
+
+    #[test]
+    fn a_watchdog_that_comes_while_the_machine_runs_is_started_at_the_next_beat() {
+        let mut machine = machine(|fake| fake.after(2.0, Event::Beat));
+        watchdog::prepare(&mut machine);
+        machine.system.watchdog = Some(Duration::ZERO);
+        next_event(&mut machine);
+        assert!(machine.system.has_called("open_watchdog 60"));
+    }
+
+    #[test]
     fn when_nothing_can_be_heard_any_more_the_machine_reboots() {
-        let mut machine = machine(|_| {});
+        let mut machine = machine(|fake| fake.fail("wait", Errno::EBADF));
         run_from(&mut machine, State::Cruise);
-        assert!(machine.system.has_said("cannot go on: waiting for events: ENODATA"));
+        assert!(machine.system.has_said("cannot go on: waiting for events: EBADF"));
         assert_eq!(machine.system.calls_of("reboot"), ["reboot reboot"]);
     }
 }

@@ -7,8 +7,9 @@ use nix::errno::Errno;
 use nix::sys::signal::Signal;
 
 use super::machine::Machine;
-use super::system::{Coldplug, Event, Mount, Node, Reaped, Result, System, Unmount};
+use super::system::{Coldplug, Dog, Ended, Event, Mount, Node, Reaped, Result, Room, System, Then, Unmount};
 use crate::cmdline::Cmdline;
+use crate::heartbeat::EVERY;
 use crate::power::Action;
 
 /// The fake. Time passes only in [`System::wait`] and [`System::sleep`].
@@ -29,8 +30,22 @@ pub struct Fake {
     pub dead: VecDeque<Reaped>,
     pub coldplug: Coldplug,
     pub root_in_memory: bool,
+    pub root_room: Room,
+    pub kernel_log: Vec<String>,
+    /// How long a hardware watchdog waits, if there is one; see [`Fake::starved`].
+    pub watchdog: Option<Duration>,
+    /// Whether the watchdog's driver can stop it.
+    pub magic_close: bool,
+    /// A supervisor that does not hang: it beats in every wait, as long as it runs.
+    pub beating: bool,
+    /// When the watchdog was last fed; `None` while it does not run.
+    fed: Option<Duration>,
+    /// The longest time without food.
+    pub hunger: Duration,
     pub clock: i64,
     pub now: Duration,
+    /// What follows a fault.
+    pub fault: Option<Then>,
     pids: i32,
 }
 
@@ -70,6 +85,18 @@ impl Fake {
 
     pub fn has_said(&self, text: &str) -> bool {
         self.log.iter().any(|line| line.contains(text))
+    }
+
+    /// Whether the watchdog would have reset the machine.
+    pub fn starved(&self) -> bool {
+        self.watchdog.is_some_and(|timeout| self.hunger > timeout)
+    }
+
+    fn pass(&mut self, time: Duration) {
+        self.now += time;
+        if let Some(fed) = self.fed {
+            self.hunger = self.hunger.max(self.now.saturating_sub(fed));
+        }
     }
 
     fn call(&mut self, line: String) -> Result<()> {
@@ -122,8 +149,21 @@ impl System for Fake {
         self.char_devices.iter().any(|device| device == path)
     }
 
+    fn modified(&self, path: &str) -> Result<i64> {
+        self.read(&format!("{path}#modified"))?.parse().map_err(|_| Errno::EINVAL)
+    }
+
+    fn record_exit(&mut self, pid: i32, how: Ended) -> Result<()> {
+        self.read(&format!("/run/lkb/exits/{pid}"))?;
+        self.call(format!("record_exit {pid} {how}"))
+    }
+
     fn root_is_memory(&self) -> Result<bool> {
         Ok(self.root_in_memory)
+    }
+
+    fn root_room(&self) -> Result<Room> {
+        Ok(self.root_room)
     }
 
     fn mount(&mut self, mount: Mount<'_>) -> Result<()> {
@@ -160,6 +200,12 @@ impl System for Fake {
         self.call("open_console".into())
     }
 
+    fn keep_console(&mut self) {}
+
+    fn kernel_log(&self) -> Result<Vec<String>> {
+        Ok(self.kernel_log.clone())
+    }
+
     fn log(&mut self, line: &str) {
         self.log.push(line.to_owned());
     }
@@ -192,14 +238,49 @@ impl System for Fake {
         self.call("catch_ctrl_alt_del".into())
     }
 
-    fn open_events(&mut self) -> Result<Vec<String>> {
-        self.call("open_events".into()).map(|()| Vec::new())
+    fn on_fault(&mut self, then: Then) {
+        self.fault = Some(then);
+    }
+
+    fn open_events(&mut self, contained: bool) -> Result<Vec<String>> {
+        self.call(if contained { "open_events signals" } else { "open_events" }.into()).map(|()| Vec::new())
     }
 
     fn coldplug(&mut self, _cmdline: &Cmdline) -> Coldplug {
         self.calls.push("coldplug".into());
         self.coldplug.clone()
     }
+
+    fn open_watchdog(&mut self, timeout: Duration) -> Result<Dog> {
+        if self.watchdog.is_none() {
+            return Err(Errno::ENOENT);
+        }
+        self.call(format!("open_watchdog {}", timeout.as_secs()))?;
+        self.watchdog = Some(timeout);
+        self.fed = Some(self.now);
+        Ok(Dog { name: "fake".into(), timeout })
+    }
+
+    fn feed_watchdog(&mut self) -> Result<()> {
+        self.call("feed_watchdog".into())?;
+        self.fed = Some(self.now);
+        Ok(())
+    }
+
+    fn set_watchdog(&mut self, timeout: Duration) -> Result<Duration> {
+        self.call(format!("set_watchdog {}", timeout.as_secs()))?;
+        self.watchdog = Some(timeout);
+        self.fed = Some(self.now);
+        Ok(timeout)
+    }
+
+    fn stop_watchdog(&mut self) -> Result<bool> {
+        self.call("stop_watchdog".into())?;
+        self.fed = None;
+        Ok(self.magic_close)
+    }
+
+    fn release_memory(&mut self) {}
 
     fn sync(&mut self) {
         self.calls.push("sync".into());
@@ -215,6 +296,10 @@ impl System for Fake {
         self.call(format!("spawn {}", arguments.join(" ")))?;
         self.pids += 1;
         Ok(self.pids)
+    }
+
+    fn spawn_supervisor(&mut self) -> Result<i32> {
+        self.spawn(&["supervisor"])
     }
 
     fn kill(&mut self, pid: i32, signal: Signal) -> Result<()> {
@@ -234,18 +319,28 @@ impl System for Fake {
     }
 
     fn wait(&mut self, limit: Option<Duration>) -> Result<Event> {
-        match (self.events.front(), limit) {
-            (Some((after, _)), Some(limit)) if *after > limit => {}
-            (Some(_), _) => {
-                let Some((after, event)) = self.events.pop_front() else { return Err(Errno::ENODATA) };
-                self.now += after;
-                return Ok(event);
+        if let Some((_, errno)) = self.failing.iter().find(|(call, _)| call == "wait") {
+            return Err(*errno);
+        }
+        let next = self.events.front().map(|(after, _)| *after);
+        if self.beating && next.is_none_or(|after| after > EVERY) && limit.is_none_or(|limit| limit > EVERY) {
+            self.pass(EVERY);
+            if let Some((after, _)) = self.events.front_mut() {
+                *after -= EVERY;
+            }
+            return Ok(Event::Beat);
+        }
+        match (next, limit) {
+            (Some(after), Some(limit)) if after > limit => {}
+            (Some(after), _) => {
+                self.pass(after);
+                return self.events.pop_front().map(|(_, event)| event).ok_or(Errno::ENODATA);
             }
             (None, None) => return Err(Errno::ENODATA),
             (None, Some(_)) => {}
         }
         let limit = limit.unwrap_or_default();
-        self.now += limit;
+        self.pass(limit);
         if let Some((after, _)) = self.events.front_mut() {
             *after -= limit;
         }
@@ -253,6 +348,6 @@ impl System for Fake {
     }
 
     fn sleep(&mut self, time: Duration) {
-        self.now += time;
+        self.pass(time);
     }
 }

@@ -5,8 +5,10 @@ use std::time::Duration;
 
 use nix::errno::Errno;
 
+use super::shutdown::failure;
 use super::state::State;
-use super::system::{Result, System};
+use super::system::{Result, System, Then};
+use super::watchdog::Watchdog;
 use crate::cmdline::Cmdline;
 use crate::device::hotplug::Queue;
 use crate::power::Action;
@@ -22,6 +24,7 @@ pub struct Machine<S> {
     /// `/` was the initramfs.
     pub(super) root_in_memory: bool,
     pub(super) supervisor: Supervisor,
+    pub(super) watchdog: Watchdog,
     /// There were more dead children than are buried at once.
     pub(super) dead_left: bool,
     /// Aliases of devices that came after the boot, and the `modprobe` that runs.
@@ -43,6 +46,10 @@ pub struct Machine<S> {
 pub struct Supervisor {
     pub(super) pid: Option<i32>,
     pub(super) started: Duration,
+    /// When it was last heard of.
+    pub(super) beat: Duration,
+    /// It hangs, and was killed.
+    pub(super) hung: bool,
     /// Deaths in a row.
     pub(super) deaths: u32,
     /// When it may be started, if it does not run.
@@ -69,6 +76,7 @@ impl<S: System> Machine<S> {
             contained: false,
             root_in_memory: false,
             supervisor: Supervisor::default(),
+            watchdog: Watchdog::default(),
             dead_left: false,
             hotplug: Queue::default(),
             modprobe: None,
@@ -132,6 +140,11 @@ impl<S: System> Machine<S> {
                 false
             }
         }
+    }
+
+    /// What follows when PID 1 cannot go on: what the kernel was told to do when it cannot (`panic=`).
+    pub(super) fn after_failure(&self) -> Then {
+        if self.contained { Then::Exit } else { failure::policy(&self.cmdline) }
     }
 
     /// Gives up: the state that follows.

@@ -8,6 +8,7 @@ use nix::sys::signal::Signal;
 
 use crate::cmdline::Cmdline;
 use crate::power::Action;
+pub use crate::sys::fatal::Then;
 pub use crate::sys::{Ended, Reaped};
 
 /// What the kernel answers: a value, or why not.
@@ -63,8 +64,28 @@ pub enum Event {
     Devices(Vec<String>),
     /// Something was mounted or unmounted.
     Mounts,
+    /// The supervisor's event loop goes round.
+    Beat,
     /// Nothing for as long as was asked.
     Timeout,
+}
+
+/// A watchdog that runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Dog {
+    /// What its driver calls it.
+    pub name: String,
+    /// How long it waits for food.
+    pub timeout: Duration,
+}
+
+/// A file system's room, in bytes.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct Room {
+    /// All of it; zero for a ramfs, which has no limit.
+    pub total: u64,
+    /// What is taken.
+    pub used: u64,
 }
 
 /// What loading the modules of the machine's devices came to.
@@ -101,11 +122,16 @@ pub trait System {
     /// The names in a directory, sorted.
     fn list(&self, path: &str) -> Result<Vec<String>>;
     fn is_char_device(&self, path: &str) -> bool;
+    /// When a file was last changed, in seconds since 1970.
+    fn modified(&self, path: &str) -> Result<i64>;
+    /// Notes how a process ended where somebody has asked for it: `ENOENT` where nobody has.
+    fn record_exit(&mut self, pid: i32, how: Ended) -> Result<()>;
 
     // Mounts
 
     /// Whether `/` is the initramfs (ramfs or tmpfs).
     fn root_is_memory(&self) -> Result<bool>;
+    fn root_room(&self) -> Result<Room>;
     fn mount(&mut self, mount: Mount<'_>) -> Result<()>;
     fn unmount(&mut self, target: &str, how: Unmount) -> Result<()>;
     fn chdir(&mut self, path: &str) -> Result<()>;
@@ -115,9 +141,15 @@ pub trait System {
     // Console
 
     /// Makes `/dev/console` the standard input, output and error, and the place for [`System::log`].
+    ///
+    /// Where there is none, lines go to the kernel's log.
     fn open_console(&mut self) -> Result<()>;
+    /// Keeps standard input, output and error as they are, but none of them closed.
+    fn keep_console(&mut self);
     /// Writes a line; never waits for long, and has nobody to tell if it fails.
     fn log(&mut self, line: &str);
+    /// The kernel's messages, oldest first, as far as it still has them; what is beyond 1 MiB is cut off.
+    fn kernel_log(&self) -> Result<Vec<String>>;
     /// Writes text to a terminal, without waiting for long.
     fn print(&mut self, terminal: &str, text: &str) -> Result<()>;
 
@@ -131,10 +163,22 @@ pub trait System {
     fn set_clock(&mut self, seconds: i64) -> Result<()>;
     /// Makes ctrl-alt-del a signal to PID 1 instead of a reset.
     fn catch_ctrl_alt_del(&mut self) -> Result<()>;
-    /// Starts to hear of signals, devices, the power button and mounts; says what cannot be heard of.
-    fn open_events(&mut self) -> Result<Vec<String>>;
+    /// Decides what follows a fault of PID 1's own, from now on.
+    fn on_fault(&mut self, then: Then);
+    /// Starts to hear of signals and, unless that is the host's business, of devices, the power button and mounts; says
+    /// what cannot be heard of.
+    fn open_events(&mut self, contained: bool) -> Result<Vec<String>>;
     /// Loads the modules of all devices, and makes the nodes that load modules.
     fn coldplug(&mut self, cmdline: &Cmdline) -> Coldplug;
+    /// Starts the hardware watchdog, to reset the machine after so long without food.
+    fn open_watchdog(&mut self, timeout: Duration) -> Result<Dog>;
+    fn feed_watchdog(&mut self) -> Result<()>;
+    /// Feeds it, and changes how long it waits; returns what that is now.
+    fn set_watchdog(&mut self, timeout: Duration) -> Result<Duration>;
+    /// Stops it; whether its driver knows how to.
+    fn stop_watchdog(&mut self) -> Result<bool>;
+    /// Gives memory that is not used any more back to the kernel.
+    fn release_memory(&mut self);
     fn sync(&mut self);
     /// Ends the machine; in a container, the container. Returns only why it cannot.
     fn reboot(&mut self, action: Action) -> Errno;
@@ -143,6 +187,8 @@ pub trait System {
 
     /// Starts this binary under another name.
     fn spawn(&mut self, arguments: &[&str]) -> Result<i32>;
+    /// Starts the supervisor, and hears its [`Event::Beat`].
+    fn spawn_supervisor(&mut self) -> Result<i32>;
     fn kill(&mut self, pid: i32, signal: Signal) -> Result<()>;
     /// Every process but PID 1.
     fn kill_all(&mut self, signal: Signal) -> Result<()>;

@@ -14,6 +14,7 @@ use std::fmt;
 use std::time::Duration;
 
 use nix::errno::Errno;
+use nix::libc::SIGRTMIN;
 use nix::sys::reboot::RebootMode;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -40,17 +41,6 @@ impl Action {
             Self::PowerOff => Signal::SIGUSR2,
             Self::Reboot => Signal::SIGTERM,
             Self::Halt => Signal::SIGUSR1,
-        }
-    }
-
-    /// What a signal to PID 1 asks for. SIGINT is ctrl-alt-del, SIGPWR a failing power supply.
-    #[must_use]
-    pub const fn from_signal(signal: Signal) -> Option<Self> {
-        match signal {
-            Signal::SIGUSR2 | Signal::SIGPWR => Some(Self::PowerOff),
-            Signal::SIGTERM | Signal::SIGINT => Some(Self::Reboot),
-            Signal::SIGUSR1 => Some(Self::Halt),
-            _ => None,
         }
     }
 
@@ -92,6 +82,29 @@ impl fmt::Display for Action {
     }
 }
 
+/// What signals to PID 1 ask for, by their numbers, and what is said about it. Those of busybox init, then those of
+/// systemd (systemd(1), "Signals") where busybox has none; `docs/init.md` has the table with who sends them.
+///
+/// Real-time signals count from the C library's first, `SIGRTMIN`: that is where `kill` and container managers count from.
+#[must_use]
+pub fn request_of(signal: i32) -> Option<(Action, &'static str)> {
+    const SIGNALS: [(Signal, Action, &str); 5] = [
+        (Signal::SIGUSR2, Action::PowerOff, "SIGUSR2"),
+        (Signal::SIGPWR, Action::PowerOff, "SIGPWR: the power fails, or a container manager asks"),
+        (Signal::SIGTERM, Action::Reboot, "SIGTERM"),
+        (Signal::SIGINT, Action::Reboot, "ctrl-alt-del"),
+        (Signal::SIGUSR1, Action::Halt, "SIGUSR1"),
+    ];
+    const REAL_TIME: [(i32, Action, &str); 3] = [
+        (3, Action::Halt, "SIGRTMIN+3"),
+        (4, Action::PowerOff, "SIGRTMIN+4"),
+        (5, Action::Reboot, "SIGRTMIN+5"),
+    ];
+    let named = SIGNALS.iter().map(|(named, action, why)| (*named as i32, *action, *why));
+    let counted = REAL_TIME.iter().map(|(count, action, why)| (SIGRTMIN() + count, *action, *why));
+    named.chain(counted).find(|(number, ..)| *number == signal).map(|(_, action, why)| (action, why))
+}
+
 /// Asks PID 1 to take the machine down in order.
 ///
 /// # Errors
@@ -107,21 +120,28 @@ mod tests {
     #[test]
     fn every_action_survives_its_signal_and_its_name() {
         for action in [Action::PowerOff, Action::Reboot, Action::Halt] {
-            assert_eq!(Action::from_signal(action.signal()), Some(action));
+            assert_eq!(request_of(action.signal() as i32).map(|(action, _)| action), Some(action));
             assert_eq!(Action::from_name(action.name()), Some(action));
         }
     }
 
     #[test]
-    fn ctrl_alt_del_reboots_a_failing_supply_powers_off_and_others_ask_for_nothing() {
+    fn signals_ask_for_what_busybox_and_systemd_agree_on() {
         let cases = [
-            (Signal::SIGINT, Some(Action::Reboot)),
-            (Signal::SIGPWR, Some(Action::PowerOff)),
-            (Signal::SIGHUP, None),
-            (Signal::SIGCHLD, None),
+            (Signal::SIGINT as i32, Some(Action::Reboot)),
+            (Signal::SIGPWR as i32, Some(Action::PowerOff)),
+            (SIGRTMIN() + 3, Some(Action::Halt)),
+            (SIGRTMIN() + 4, Some(Action::PowerOff)),
+            (SIGRTMIN() + 5, Some(Action::Reboot)),
+            (SIGRTMIN(), None),
+            (Signal::SIGHUP as i32, None),
+            (Signal::SIGQUIT as i32, None),
+            (Signal::SIGWINCH as i32, None),
+            (Signal::SIGCHLD as i32, None),
+            (0, None),
         ];
         for (signal, action) in cases {
-            assert_eq!(Action::from_signal(signal), action);
+            assert_eq!(request_of(signal).map(|(action, _)| action), action, "{signal}");
         }
     }
 }

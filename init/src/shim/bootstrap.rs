@@ -56,7 +56,7 @@ fn launch(identity: &Identity, listener: UnixListener) -> Result<(), String> {
         .stdout(Stdio::null())
         .stderr(log())
         .current_dir("/");
-    spawn(&mut command).map(drop).map_err(|errno| format!("cannot start the server: {errno}"))
+    spawn(&mut command, None).map(drop).map_err(|errno| format!("cannot start the server: {errno}"))
 }
 
 /// The pipe to containerd's log; opened for reading too, so that it outlives containerd, and never waits.

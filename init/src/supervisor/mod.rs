@@ -7,6 +7,7 @@ mod control;
 mod driver;
 mod face;
 mod hearing;
+mod heartbeat;
 pub mod logs;
 mod machine;
 mod one_shot;
@@ -45,6 +46,7 @@ pub fn main() -> ExitCode {
     if let Err(errno) = SigSet::empty().thread_set_mask() {
         console::say(&format!("supervisor: cannot unblock signals: {errno}"));
     }
+    let beat = heartbeat::beat();
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -53,6 +55,7 @@ pub fn main() -> ExitCode {
         }
     };
     let tasks = tokio::task::LocalSet::new();
+    tasks.spawn_local(beat);
     match tasks.block_on(&runtime, supervise()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

@@ -1,11 +1,19 @@
 //! What nix does not offer: netlink messages, and the crate's only `unsafe` code.
+//!
+//! | module | `unsafe` for |
+//! | --- | --- |
+//! | [`fatal`] | handlers for signals that would kill PID 1 |
+//! | `raw` | system calls |
+//! | [`watchdog`] | ioctls of `/dev/watchdog` |
 
+pub mod fatal;
 pub mod netlink;
 mod raw;
+pub mod watchdog;
 
 pub use raw::{
-    Ended, Reaped, attach_device_program, join_netlink_group, kill, lowest_priority, pidfd_kill, signal_process, spawn,
-    swap_off, wait_for_any,
+    Ended, Reaped, attach_device_program, inherited, join_netlink_group, kill, lowest_priority, pidfd_kill,
+    release_freed_memory, signal_process, spawn, swap_off, wait_for_any,
 };
 
 use std::os::fd::IntoRawFd;

@@ -1,13 +1,14 @@
-//! The crate's only `unsafe` code: system calls that nix does not wrap, or wraps as unsafe.
+//! System calls that nix does not wrap, or wraps as unsafe.
 #![allow(unsafe_code)]
 
 use std::ffi::CString;
 use std::mem::size_of_val;
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
 use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::libc;
 use nix::sys::signal::{SigHandler, SigSet, SigmaskHow, Signal, pthread_sigmask, signal};
 use nix::unistd::{Pid, setsid};
@@ -31,22 +32,50 @@ pub fn join_netlink_group(socket: BorrowedFd<'_>, group: u32) -> Result<(), Errn
     Errno::result(result).map(drop)
 }
 
-/// Starts a command in a session of its own and with no signal blocked: PID 1 blocks them all for its signalfd.
+/// Starts a command in a session of its own and with no signal blocked: PID 1 blocks them all for its signalfd. It
+/// inherits `kept`, under the same number.
 ///
 /// # Errors
 /// What fork(2) or execve(2) says.
-pub fn spawn(command: &mut Command) -> Result<Pid, Errno> {
-    // SAFETY: the closure runs between fork and exec and makes two async-signal-safe system calls; it neither
-    // allocates nor locks.
+pub fn spawn(command: &mut Command, kept: Option<BorrowedFd<'_>>) -> Result<Pid, Errno> {
+    let kept = kept.map(|descriptor| descriptor.as_raw_fd());
+    // SAFETY: the closure runs between fork and exec and makes three async-signal-safe system calls; it neither
+    // allocates nor locks. The descriptor lives until the command has been spawned, in the child too.
     unsafe {
-        command.pre_exec(|| {
+        command.pre_exec(move || {
             setsid()?;
             pthread_sigmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::empty()), None)?;
+            if let Some(number) = kept {
+                // Without close-on-exec, in the child only.
+                fcntl(BorrowedFd::borrow_raw(number), FcntlArg::F_SETFD(FdFlag::empty()))?;
+            }
             Ok(())
         });
     }
     let child = command.spawn().map_err(|error| error.raw_os_error().map_or(Errno::EIO, Errno::from_raw))?;
     i32::try_from(child.id()).map(Pid::from_raw).map_err(|_| Errno::ERANGE)
+}
+
+/// Takes over a descriptor that the parent process left open and told the number of; children do not get it.
+///
+/// `None` when nothing is open under this number. To be called once for a number.
+#[must_use]
+pub fn inherited(number: RawFd) -> Option<OwnedFd> {
+    if number <= 2 {
+        return None;
+    }
+    // SAFETY: fcntl(2) takes any number, and says EBADF for one that is not open. It is open, and ours alone: it was
+    // opened for us by the parent, before anything here could open a descriptor.
+    unsafe {
+        fcntl(BorrowedFd::borrow_raw(number), FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC)).ok()?;
+        Some(OwnedFd::from_raw_fd(number))
+    }
+}
+
+/// Gives memory that was freed back to the kernel (malloc_trim(3)).
+pub fn release_freed_memory() {
+    // SAFETY: it takes a number, and touches only what no one uses. What it returns says nothing that could be acted on.
+    unsafe { libc::malloc_trim(0) };
 }
 
 /// What one look for dead children found.

@@ -7,13 +7,13 @@ use super::super::machine::Machine;
 use super::super::mountinfo;
 use super::super::state::State;
 use super::super::system::{Mount, System};
+use super::cgroups;
 use super::table::{DIRECTORIES, Entry, LINKS, MOUNTS, Need};
 
 /// Where the tree of configuration files is, for real.
 const CONFIG: &str = "/run/config";
 /// Where it can be seen too.
 const CONFIG_IN_VAR: &str = "/var/config";
-const CGROUPS: &str = "/sys/fs/cgroup";
 
 /// Mounts what every machine has, and makes what belongs on it.
 pub fn mount_all<S: System>(machine: &mut Machine<S>) -> State {
@@ -35,7 +35,7 @@ pub fn mount_all<S: System>(machine: &mut Machine<S>) -> State {
         machine.check(result, format_args!("make the link {path}"));
     }
     share_config(machine);
-    enable_controllers(machine);
+    cgroups::mount(machine);
     State::Devices
 }
 
@@ -71,7 +71,7 @@ pub fn mount_entries<S: System>(machine: &mut Machine<S>, entries: &[Entry]) -> 
 }
 
 /// Mounts with all options, or, when this kernel does not know one of them, with none.
-fn mount<S: System>(machine: &mut Machine<S>, entry: &Entry) -> Result<(), Errno> {
+pub fn mount<S: System>(machine: &mut Machine<S>, entry: &Entry) -> Result<(), Errno> {
     let Entry { target, kind, flags, data, .. } = *entry;
     match machine.system.mount(Mount { source: kind, target, kind, flags, data }) {
         Err(Errno::EINVAL) if !data.is_empty() => {
@@ -82,7 +82,7 @@ fn mount<S: System>(machine: &mut Machine<S>, entry: &Entry) -> Result<(), Errno
 }
 
 /// Where something is mounted; nowhere before `/proc` is.
-fn mounted<S: System>(system: &S) -> Vec<String> {
+pub fn mounted<S: System>(system: &S) -> Vec<String> {
     let text = system.read("/proc/self/mountinfo").unwrap_or_default();
     mountinfo::parse(&text).into_iter().map(|mount| mount.target).collect()
 }
@@ -120,27 +120,6 @@ pub fn restore_config<S: System>(machine: &mut Machine<S>) {
     }
 }
 
-/// Lets every cgroup below the root have every controller that the kernel has.
-fn enable_controllers<S: System>(machine: &mut Machine<S>) {
-    if machine.cmdline.last("linuxkit.unified_cgroup_hierarchy") == Some("0") {
-        machine.say("cgroup v1 is not supported: linuxkit.unified_cgroup_hierarchy=0 is ignored");
-    }
-    let Ok(controllers) = machine.system.read(&format!("{CGROUPS}/cgroup.controllers")) else {
-        // Without the mount, which was said.
-        return;
-    };
-    let control = format!("{CGROUPS}/cgroup.subtree_control");
-    let enabled: Vec<String> = controllers.split_whitespace().map(|name| format!("+{name}")).collect();
-    if machine.system.write(&control, &enabled.join(" ")).is_ok() {
-        return;
-    }
-    // One that cannot be enabled makes the kernel refuse all.
-    for name in enabled {
-        let result = machine.system.write(&control, &name);
-        machine.check(result, format_args!("enable the cgroup controller {name}"));
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::super::fake::machine;
@@ -156,6 +135,8 @@ mod tests {
             "mount /tmp tmpfs tmpfs nodev,noexec,nosuid,relatime size=10%,mode=1777",
             "mount /var tmpfs tmpfs nodev,noexec,nosuid,relatime size=50%,mode=755",
             "mount /dev/pts devpts devpts noexec,nosuid,relatime gid=5,mode=0620",
+            "mount /run/lkb tmpfs tmpfs nodev,noexec,nosuid,relatime size=16m,mode=755",
+            "mkdir /run/lkb/exits 700",
             "mkdir /var/empty 555",
             "mkdir /var/tmp 1777",
             "symlink /run /var/run",
@@ -196,37 +177,6 @@ mod tests {
         assert_eq!(machine.system.log.len(), 1);
         assert!(machine.system.has_said("pstore"));
         assert!(machine.system.calls_of("mkdir").is_empty());
-    }
-
-    #[test]
-    fn options_that_the_kernel_does_not_know_are_left_out() {
-        let options = "mount /sys/fs/cgroup cgroup2 cgroup2 nodev,noexec,nosuid,relatime nsdelegate";
-        let mut machine = machine(|fake| fake.fail(options, Errno::EINVAL));
-        assert_eq!(mount_all(&mut machine), State::Devices);
-        assert!(
-            machine.system.has_called("mount /sys/fs/cgroup cgroup2 cgroup2 nodev,noexec,nosuid,relatime")
-        );
-        assert!(machine.system.log.is_empty());
-    }
-
-    #[test]
-    fn controllers_are_enabled_together_or_one_by_one() {
-        let controllers = |fake: &mut super::super::super::fake::Fake| {
-            fake.file("/sys/fs/cgroup/cgroup.controllers", "cpu memory pids\n");
-        };
-        let mut together = machine(controllers);
-        mount_all(&mut together);
-        assert_eq!(
-            together.system.calls_of("write"),
-            ["write /sys/fs/cgroup/cgroup.subtree_control +cpu +memory +pids"]
-        );
-        let mut single = machine(|fake| {
-            controllers(fake);
-            fake.fail("write /sys/fs/cgroup/cgroup.subtree_control +cpu", Errno::EINVAL);
-        });
-        mount_all(&mut single);
-        assert_eq!(single.system.calls_of("write").len(), 4);
-        assert!(single.system.has_said("cannot enable the cgroup controller +cpu"));
     }
 
     #[test]

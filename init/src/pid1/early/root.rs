@@ -35,7 +35,7 @@ pub fn enter<S: System>(machine: &mut Machine<S>) -> State {
 }
 
 /// Whether this is a container's PID 1. Before `/proc` is mounted it is not: runtimes mount that.
-fn is_contained<S: System>(system: &S) -> bool {
+pub(super) fn is_contained<S: System>(system: &S) -> bool {
     system.read_link("/proc/self/ns/pid").is_ok_and(|namespace| namespace != FIRST_PID_NAMESPACE)
 }
 

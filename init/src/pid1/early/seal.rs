@@ -11,6 +11,8 @@ const RESOLV_CONF: &str = "/etc/resolv.conf";
 /// Makes `/` shared, so that mounts reach containers and back, and read-only.
 pub fn close<S: System>(machine: &mut Machine<S>) -> State {
     make_resolv_conf(machine);
+    // The boot needed more than the rest of the machine's life does.
+    machine.system.release_memory();
     if machine.contained {
         return State::Cruise;
     }

@@ -5,12 +5,9 @@ use nix::errno::Errno;
 use super::super::machine::Machine;
 use super::super::state::State;
 use super::super::system::System;
-use super::issue;
+use super::super::watchdog;
+use super::{clock, issue};
 
-/// 1 January 2020, in seconds: a clock before it was never set.
-const LONG_AGO: i64 = 1_577_836_800;
-/// The real-time clock, in seconds since 1970 (UTC).
-const RTC: &str = "/sys/class/rtc/rtc0/since_epoch";
 /// Seconds from a kernel panic to the reboot; the kernel's default is to stay dead.
 const PANIC_TIMEOUT: &str = "10";
 /// Longest host name (`HOST_NAME_MAX`).
@@ -28,10 +25,11 @@ pub fn apply<S: System>(machine: &mut Machine<S>) -> State {
     if machine.contained {
         return State::Seal;
     }
+    watchdog::prepare(machine);
     let result = machine.system.catch_ctrl_alt_del();
     machine.check(result, "take over ctrl-alt-del");
     reboot_after_panic(machine);
-    set_clock(machine);
+    clock::set(machine);
     set_hostname(machine);
     let result = machine.system.loopback_up();
     machine.check(result, "bring up the loopback interface");
@@ -45,23 +43,6 @@ fn reboot_after_panic<S: System>(machine: &mut Machine<S>) {
     if unset && !machine.cmdline.has("panic") {
         let result = machine.system.write(FILE, PANIC_TIMEOUT);
         machine.check(result, format_args!("write {FILE}"));
-    }
-}
-
-/// The kernel sets its clock itself, unless the clock's driver was a module.
-fn set_clock<S: System>(machine: &mut Machine<S>) {
-    if machine.system.clock().is_ok_and(|seconds| seconds >= LONG_AGO) {
-        return;
-    }
-    let rtc = machine.system.read(RTC).ok().and_then(|text| text.trim().parse::<i64>().ok());
-    match rtc.filter(|seconds| *seconds >= LONG_AGO) {
-        Some(seconds) => {
-            let result = machine.system.set_clock(seconds);
-            machine.check(result, "set the clock");
-        }
-        None => machine.say(
-            "the clock is not set, and the hardware does not know the time: certificates will not verify",
-        ),
     }
 }
 
@@ -149,25 +130,6 @@ mod tests {
         assert_eq!(machine.system.calls, ["set_hostname linuxkit"]);
         assert!(machine.system.has_said("a b"));
         assert!(!is_hostname(&"x".repeat(65)));
-    }
-
-    #[test]
-    fn the_clock_is_set_only_when_nobody_has() {
-        let cases = [
-            (LONG_AGO, "1900000000", None, false),
-            (0, "1900000000\n", Some("set_clock 1900000000"), false),
-            (0, "17", None, true),
-            (0, "", None, true),
-        ];
-        for (clock, rtc, call, said) in cases {
-            let mut machine = machine(|fake| {
-                fake.clock = clock;
-                fake.file(RTC, rtc);
-            });
-            set_clock(&mut machine);
-            assert_eq!(machine.system.calls.first().map(String::as_str), call);
-            assert_eq!(machine.system.has_said("clock"), said);
-        }
     }
 
     #[test]

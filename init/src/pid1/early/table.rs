@@ -14,7 +14,7 @@ pub enum Need {
 }
 
 /// One line of the table.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub struct Entry {
     pub target: &'static str,
     pub kind: &'static str,
@@ -42,25 +42,36 @@ const fn entry(
     Entry { target, kind, flags, data, need }
 }
 
+/// What there must be before anything can be known.
+pub const PROC: [Entry; 1] = [entry("/proc", "proc", DATA, "", Need::Essential)];
+
 /// What there must be before there is a console.
-#[rustfmt::skip]
-pub const FIRST: [Entry; 2] = [
-    entry("/proc", "proc",     DATA,    "",                                     Need::Essential),
-    entry("/dev",  "devtmpfs", DEVICES, "size=10m,nr_inodes=248418,mode=755",   Need::Essential),
-];
+pub const DEV: [Entry; 1] =
+    [entry("/dev", "devtmpfs", DEVICES, "size=10m,nr_inodes=248418,mode=755", Need::Essential)];
 
 /// Everything else, in order.
+///
+/// What init itself keeps at run time has a file system of its own: whoever fills `/run` must not take from the
+/// supervisor what it knows.
 #[rustfmt::skip]
 pub const MOUNTS: [Entry; 8] = [
     entry("/run",            "tmpfs",   DATA,    "size=10%,mode=755",           Need::Essential),
+    entry("/run/lkb",        "tmpfs",   DATA,    "size=16m,mode=755",           Need::Expected),
     entry("/tmp",            "tmpfs",   DATA,    "size=10%,mode=1777",          Need::Expected),
     entry("/var",            "tmpfs",   DATA,    "size=50%,mode=755",           Need::Expected),
     entry("/dev/mqueue",     "mqueue",  DATA,    "",                            Need::Expected),
     entry("/dev/shm",        "tmpfs",   DATA,    "mode=1777",                   Need::Expected),
     entry("/dev/pts",        "devpts",  DEVICES, "gid=5,mode=0620",             Need::Expected),
     entry("/sys",            "sysfs",   DATA,    "",                            Need::Essential),
-    entry("/sys/fs/cgroup",  "cgroup2", DATA,    "nsdelegate,memory_recursiveprot", Need::Expected),
 ];
+
+/// Where control groups are.
+pub const CGROUPS: &str = "/sys/fs/cgroup";
+/// cgroup v2.
+pub const UNIFIED: Entry = entry(CGROUPS, "cgroup2", DATA, "nsdelegate,memory_recursiveprot", Need::Expected);
+/// What the hierarchies of cgroup v1 are mounted on, and how each is.
+pub const HIERARCHIES: Entry = entry(CGROUPS, "tmpfs", DATA, "size=10m,mode=755", Need::Expected);
+pub const HIERARCHY: MsFlags = DATA;
 
 /// After the modules are there.
 #[rustfmt::skip]
@@ -77,8 +88,10 @@ pub const FEATURES: [Entry; 9] = [
 ];
 
 /// Directories on the fresh `/run` and `/var`.
-pub const DIRECTORIES: [(&str, u32); 11] = [
+pub const DIRECTORIES: [(&str, u32); 13] = [
     ("/run/config", 0o755),
+    ("/run/lkb", 0o755),
+    ("/run/lkb/exits", 0o700),
     ("/var/cache", 0o755),
     ("/var/config", 0o755),
     ("/var/empty", 0o555),

@@ -2,17 +2,18 @@
 
 use std::collections::VecDeque;
 use std::fs::File;
+use std::io::Read;
 use std::os::fd::AsFd;
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signal::Signal;
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 
 use super::super::system::{Event, Result};
 use crate::device::coldplug::new_modaliases;
-use crate::power::Action;
 use crate::power::acpi::Events as AcpiEvents;
+use crate::power::{Action, request_of};
 use crate::sys::netlink::{Protocol, Socket};
 
 /// The sources of events; those that this kernel does not have are missing.
@@ -22,26 +23,40 @@ pub struct Sources {
     devices: Option<Socket>,
     acpi: Option<AcpiEvents>,
     mounts: Option<File>,
+    /// What the supervisor beats into.
+    beats: Option<File>,
     /// Events that came with another.
     pending: VecDeque<Event>,
 }
 
 impl Sources {
-    /// Opens all sources; also says which there are not. Signals must be blocked.
-    pub fn open() -> Result<(Self, Vec<String>)> {
+    /// Opens all sources, in a container only that of signals; also says which there are not. Signals must be blocked.
+    pub fn open(contained: bool) -> Result<(Self, Vec<String>)> {
         let flags = SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK;
-        let signals = SignalFd::with_flags(&SigSet::all(), flags)?;
+        let signals = SignalFd::with_flags(&super::signals(), flags)?;
+        let mut sources =
+            Self { signals, devices: None, acpi: None, mounts: None, beats: None, pending: VecDeque::new() };
+        let missing = if contained { Vec::new() } else { sources.open_rest() };
+        Ok((sources, missing))
+    }
+
+    fn open_rest(&mut self) -> Vec<String> {
         let mut missing = Vec::new();
         let mut note = |problem: String| missing.push(problem);
         let devices = Socket::open(Protocol::Uevent);
-        let devices = devices.map_err(|errno| note(format!("cannot hear of new devices: {errno}"))).ok();
+        self.devices = devices.map_err(|errno| note(format!("cannot hear of new devices: {errno}"))).ok();
         let acpi = AcpiEvents::open();
-        let acpi = acpi
+        self.acpi = acpi
             .map_err(|errno| note(format!("no power button: the kernel has no ACPI events ({errno})")))
             .ok();
         let mounts = File::open("/proc/self/mountinfo");
-        let mounts = mounts.map_err(|error| note(format!("cannot hear of mounts: {error}"))).ok();
-        Ok((Self { signals, devices, acpi, mounts, pending: VecDeque::new() }, missing))
+        self.mounts = mounts.map_err(|error| note(format!("cannot hear of mounts: {error}"))).ok();
+        missing
+    }
+
+    /// From now on also hears of beats; `pipe` must not block.
+    pub fn hear_beats(&mut self, pipe: File) {
+        self.beats = Some(pipe);
     }
 
     /// The socket that tells of devices.
@@ -64,6 +79,7 @@ impl Sources {
         ready.extend(
             sockets.into_iter().flatten().map(|socket| PollFd::new(socket.as_fd(), PollFlags::POLLIN)),
         );
+        ready.extend(self.beats.iter().map(|beats| PollFd::new(beats.as_fd(), PollFlags::POLLIN)));
         // Last, because its readiness cannot be asked for again: the kernel says once that the mount table changed.
         ready.extend(self.mounts.iter().map(|mounts| PollFd::new(mounts.as_fd(), PollFlags::POLLPRI)));
         match poll(&mut ready, limit) {
@@ -79,8 +95,10 @@ impl Sources {
         let mounts_changed =
             self.mounts.is_some() && last.is_some_and(|ready| ready.contains(PollFlags::POLLPRI));
         while let Some(info) = self.signals.read_signal()? {
-            let signal = i32::try_from(info.ssi_signo).ok().and_then(|number| Signal::try_from(number).ok());
-            self.pending.extend(signal.and_then(event));
+            self.pending.extend(i32::try_from(info.ssi_signo).ok().and_then(event));
+        }
+        if self.has_beaten() {
+            self.pending.push_back(Event::Beat);
         }
         if self.acpi.as_ref().is_some_and(AcpiEvents::power_button_pressed) {
             self.pending.push_back(Event::Request(Action::PowerOff, "power button"));
@@ -94,19 +112,39 @@ impl Sources {
         }
         Ok(())
     }
+
+    /// Reads all beats that are there; whether there was one. A supervisor that has ended leaves a pipe that is readable
+    /// for ever, and is not listened to any more.
+    fn has_beaten(&mut self) -> bool {
+        let mut beats = [0; 64];
+        let Some(pipe) = &mut self.beats else { return false };
+        match pipe.read(&mut beats) {
+            Ok(0) => {
+                self.beats = None;
+                false
+            }
+            Ok(_) => true,
+            // Nothing to read.
+            Err(_) => false,
+        }
+    }
 }
 
 /// What a signal means to PID 1; most mean nothing.
-fn event(signal: Signal) -> Option<Event> {
-    if signal == Signal::SIGCHLD {
+fn event(number: i32) -> Option<Event> {
+    if number == Signal::SIGCHLD as i32 {
         return Some(Event::Children);
     }
-    let why = if signal == Signal::SIGINT { "ctrl-alt-del" } else { signal.as_str() };
-    Action::from_signal(signal).map(|action| Event::Request(action, why))
+    request_of(number).map(|(action, why)| Event::Request(action, why))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write;
+
+    use nix::fcntl::OFlag;
+    use nix::unistd::pipe2;
+
     use super::*;
 
     #[test]
@@ -118,7 +156,23 @@ mod tests {
             (Signal::SIGHUP, None),
         ];
         for (signal, expected) in cases {
-            assert_eq!(event(signal), expected);
+            assert_eq!(event(signal as i32), expected);
         }
+    }
+
+    #[test]
+    fn beats_are_heard_until_the_supervisor_ends() {
+        let (mut sources, missing) = Sources::open(true).unwrap();
+        assert!(missing.is_empty(), "a container has nothing else to hear of");
+        let flags = OFlag::O_CLOEXEC | OFlag::O_NONBLOCK;
+        let (ours, theirs) = pipe2(flags).unwrap();
+        sources.hear_beats(File::from(ours));
+        let mut theirs = File::from(theirs);
+        theirs.write_all(b"...").unwrap();
+        assert_eq!(sources.next(PollTimeout::ZERO), Ok(Some(Event::Beat)));
+        assert_eq!(sources.next(PollTimeout::ZERO), Ok(Some(Event::Timeout)), "three at once are one");
+        drop(theirs);
+        assert_eq!(sources.next(PollTimeout::ZERO), Ok(None));
+        assert_eq!(sources.next(PollTimeout::ZERO), Ok(Some(Event::Timeout)), "the pipe must not spin");
     }
 }

@@ -2,16 +2,19 @@
 
 mod drivers;
 mod events;
+mod kernel_log;
 mod terminal;
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+use std::os::fd::{AsFd, AsRawFd};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 use std::time::Duration;
 
 use nix::errno::Errno;
+use nix::fcntl::OFlag;
 use nix::mount::{MntFlags, umount2};
 use nix::poll::PollTimeout;
 use nix::sys::reboot::{reboot, set_cad_enabled};
@@ -21,14 +24,16 @@ use nix::sys::stat::{FchmodatFlags, Mode, SFlag, fchmodat, makedev, mknod, umask
 use nix::sys::statfs::{TMPFS_MAGIC, statfs};
 use nix::sys::time::TimeSpec;
 use nix::time::{ClockId, clock_gettime, clock_settime};
-use nix::unistd::{Pid, chroot, sethostname};
+use nix::unistd::{Pid, chroot, pipe2, sethostname};
 
 use self::events::Sources;
-use super::system::{Coldplug, Event, Mount, Node, Reaped, Result, System, Unmount};
+use super::system::{Coldplug, Dog, Ended, Event, Mount, Node, Reaped, Result, Room, System, Then, Unmount};
 use crate::cmdline::Cmdline;
+use crate::heartbeat;
 use crate::power::Action;
 use crate::sys::netlink::loopback_up;
-use crate::sys::{spawn, swap_off, wait_for_any};
+use crate::sys::watchdog::Watchdog;
+use crate::sys::{fatal, prepare_process, release_freed_memory, spawn, swap_off, wait_for_any};
 
 /// Most of a small file, in bytes.
 const READ_LIMIT: u64 = 1024 * 1024;
@@ -36,6 +41,8 @@ const READ_LIMIT: u64 = 1024 * 1024;
 const RAMFS_MAGIC: i64 = 0x8584_58f6;
 /// Files that every process may have open, as LinuxKit sets it; the kernel's own ceiling (`fs.nr_open`).
 const OPEN_FILES: u64 = 1_048_576;
+/// Where the supervisor makes a file for each process whose end it must know of, named by its number.
+const EXITS: &str = "/run/lkb/exits";
 /// What programs of ours and theirs are looked up in.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
@@ -47,16 +54,34 @@ pub struct Linux {
     /// For messages; opened by [`terminal::open_console`].
     console: Option<File>,
     sources: Option<Sources>,
+    watchdog: Option<Watchdog>,
 }
 
 impl Linux {
-    /// Blocks all signals: those that come before [`System::open_events`] wait.
+    /// Blocks all signals but those of faults: what comes before [`System::open_events`] waits.
     #[must_use]
     pub fn new() -> Self {
         umask(Mode::from_bits_truncate(0o022));
-        let blocked = SigSet::all().thread_block();
-        Self { blocked, console: None, sources: None }
+        let blocked = signals().thread_block();
+        Self { blocked, console: None, sources: None, watchdog: None }
     }
+}
+
+/// The signals that are read from a descriptor: all that can be blocked, but for those of faults.
+fn signals() -> SigSet {
+    let mut signals = SigSet::all();
+    fatal::SIGNALS.into_iter().for_each(|signal| signals.remove(signal));
+    signals
+}
+
+/// This binary under another name, as a command.
+fn command(arguments: &[&str]) -> Result<Command> {
+    let (name, rest) = arguments.split_first().ok_or(Errno::EINVAL)?;
+    let mut command = Command::new("/proc/self/exe");
+    let terminal = std::env::var_os("TERM").unwrap_or_else(|| "linux".into());
+    command.arg0(name).args(rest).current_dir("/");
+    command.env_clear().env("PATH", PATH).env("HOME", "/root").env("TERM", terminal);
+    Ok(command)
 }
 
 impl Default for Linux {
@@ -83,6 +108,10 @@ fn set_mode(path: &str, mode: u32) -> Result<()> {
 fn milliseconds(time: Duration) -> PollTimeout {
     let millis = i32::try_from(time.as_nanos().div_ceil(1_000_000)).unwrap_or(i32::MAX);
     PollTimeout::try_from(millis).unwrap_or(PollTimeout::MAX)
+}
+
+fn seconds(time: Duration) -> u32 {
+    u32::try_from(time.as_secs()).unwrap_or(u32::MAX)
 }
 
 /// An empty string where mount(2) takes a null pointer.
@@ -152,6 +181,25 @@ impl System for Linux {
         fs::metadata(path).is_ok_and(|found| found.file_type().is_char_device())
     }
 
+    fn modified(&self, path: &str) -> Result<i64> {
+        fs::metadata(path).map(|found| found.mtime()).map_err(errno)
+    }
+
+    fn record_exit(&mut self, pid: i32, how: Ended) -> Result<()> {
+        let mut file = OpenOptions::new().write(true).open(format!("{EXITS}/{pid}")).map_err(errno)?;
+        let line = match how {
+            Ended::Exited(code) => format!("code {code}\n"),
+            Ended::Killed(signal) => format!("signal {signal}\n"),
+        };
+        file.write_all(line.as_bytes()).map_err(errno)
+    }
+
+    fn root_room(&self) -> Result<Room> {
+        let found = statfs("/")?;
+        let unit = u64::try_from(found.block_size()).unwrap_or_default();
+        Ok(Room { total: found.blocks() * unit, used: (found.blocks() - found.blocks_free()) * unit })
+    }
+
     fn root_is_memory(&self) -> Result<bool> {
         let kind = statfs("/")?.filesystem_type();
         Ok(kind == TMPFS_MAGIC || kind.0 == RAMFS_MAGIC)
@@ -183,8 +231,25 @@ impl System for Linux {
     }
 
     fn open_console(&mut self) -> Result<()> {
-        self.console = Some(terminal::open_console()?);
-        Ok(())
+        match terminal::open_console() {
+            Ok(console) => {
+                self.console = Some(console);
+                Ok(())
+            }
+            Err(errno) => {
+                // Where `dmesg` and a later look at the machine find it; nowhere, if there is not even that.
+                self.console = terminal::open("/dev/kmsg").ok();
+                Err(errno)
+            }
+        }
+    }
+
+    fn keep_console(&mut self) {
+        prepare_process();
+    }
+
+    fn kernel_log(&self) -> Result<Vec<String>> {
+        kernel_log::read()
     }
 
     fn log(&mut self, line: &str) {
@@ -225,9 +290,13 @@ impl System for Linux {
         set_cad_enabled(false)
     }
 
-    fn open_events(&mut self) -> Result<Vec<String>> {
+    fn on_fault(&mut self, then: Then) {
+        fatal::then(then);
+    }
+
+    fn open_events(&mut self, contained: bool) -> Result<Vec<String>> {
         self.blocked?;
-        let (sources, missing) = Sources::open()?;
+        let (sources, missing) = Sources::open(contained)?;
         self.sources = Some(sources);
         Ok(missing)
     }
@@ -245,6 +314,32 @@ impl System for Linux {
         }
     }
 
+    fn open_watchdog(&mut self, timeout: Duration) -> Result<Dog> {
+        let watchdog = Watchdog::open()?;
+        let seconds = watchdog.set_timeout(seconds(timeout))?;
+        let dog = Dog { name: watchdog.identity(), timeout: Duration::from_secs(seconds.into()) };
+        self.watchdog = Some(watchdog);
+        Ok(dog)
+    }
+
+    fn feed_watchdog(&mut self) -> Result<()> {
+        self.watchdog.as_mut().ok_or(Errno::EBADF)?.feed().map_err(errno)
+    }
+
+    fn set_watchdog(&mut self, timeout: Duration) -> Result<Duration> {
+        let watchdog = self.watchdog.as_mut().ok_or(Errno::EBADF)?;
+        watchdog.feed().map_err(errno)?;
+        watchdog.set_timeout(seconds(timeout)).map(|seconds| Duration::from_secs(seconds.into()))
+    }
+
+    fn stop_watchdog(&mut self) -> Result<bool> {
+        self.watchdog.take().ok_or(Errno::EBADF)?.stop().map_err(errno)
+    }
+
+    fn release_memory(&mut self) {
+        release_freed_memory();
+    }
+
     fn sync(&mut self) {
         nix::unistd::sync();
     }
@@ -257,12 +352,19 @@ impl System for Linux {
     }
 
     fn spawn(&mut self, arguments: &[&str]) -> Result<i32> {
-        let (name, rest) = arguments.split_first().ok_or(Errno::EINVAL)?;
-        let mut command = Command::new("/proc/self/exe");
-        let terminal = std::env::var_os("TERM").unwrap_or_else(|| "linux".into());
-        command.arg0(name).args(rest).current_dir("/");
-        command.env_clear().env("PATH", PATH).env("HOME", "/root").env("TERM", terminal);
-        spawn(&mut command).map(Pid::as_raw)
+        spawn(&mut command(arguments)?, None).map(Pid::as_raw)
+    }
+
+    fn spawn_supervisor(&mut self) -> Result<i32> {
+        // Neither side ever waits for the other.
+        let (ours, theirs) = pipe2(OFlag::O_CLOEXEC | OFlag::O_NONBLOCK)?;
+        let mut command = command(&["supervisor"])?;
+        command.env(heartbeat::VARIABLE, theirs.as_raw_fd().to_string());
+        let pid = spawn(&mut command, Some(theirs.as_fd()))?;
+        if let Some(sources) = &mut self.sources {
+            sources.hear_beats(File::from(ours));
+        }
+        Ok(pid.as_raw())
     }
 
     fn kill(&mut self, pid: i32, signal: Signal) -> Result<()> {

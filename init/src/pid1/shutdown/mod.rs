@@ -1,6 +1,6 @@
 //! The end of the machine: supervisor, processes, file systems, power. Every wait has a deadline.
 
-mod failure;
+pub mod failure;
 mod unmount;
 
 pub use failure::fail;
@@ -11,10 +11,12 @@ use std::time::Duration;
 use nix::errno::Errno;
 use nix::sys::signal::Signal;
 
-use super::cruise::{reap, reap_rest};
+use super::cruise::{is_supervisor_silent, reap, reap_rest, silence_left};
 use super::machine::Machine;
 use super::state::State;
 use super::system::{Event, System};
+use super::watchdog;
+use crate::heartbeat;
 use crate::power::{Action, SUPERVISOR_GRACE, last_resort};
 
 /// For processes to end after SIGTERM.
@@ -23,6 +25,12 @@ const TERMINATE: Duration = Duration::from_secs(2);
 const KILL: Duration = Duration::from_secs(2);
 /// A request this long after the first means impatience; before, that one button or command was heard twice.
 const IMPATIENCE: Duration = Duration::from_secs(2);
+/// All that an end may take. Beyond it the watchdog is not fed any more.
+const END: Duration = Duration::from_secs(
+    SUPERVISOR_GRACE.as_secs() + TERMINATE.as_secs() + KILL.as_secs() + unmount::UNMOUNT.as_secs() + 30,
+);
+/// How long the watchdog waits while file systems are written, and for the firmware at a reboot.
+const UNFED: Duration = Duration::from_secs(2 * unmount::UNMOUNT.as_secs());
 
 /// Whether the machine has been asked to end.
 pub fn has_begun<S: System>(machine: &Machine<S>) -> bool {
@@ -35,7 +43,10 @@ pub fn begin<S: System>(machine: &mut Machine<S>, action: Action, why: &str) -> 
     machine.ending.action = action;
     machine.ending.asked = now;
     machine.ending.deadline = now + SUPERVISOR_GRACE;
-    machine.say(format_args!("{action} ({why})"));
+    match machine.contained {
+        true => machine.say(format_args!("stopping ({why})")),
+        false => machine.say(format_args!("{action} ({why})")),
+    }
     let Some(pid) = machine.supervisor.pid else {
         machine
             .say("the supervisor does not run: services and onshutdown containers are not stopped in order");
@@ -54,7 +65,14 @@ pub fn await_supervisor<S: System>(machine: &mut Machine<S>) -> State {
     let Some(pid) = machine.supervisor.pid else {
         return terminate(machine);
     };
-    match wait(machine) {
+    if is_supervisor_silent(machine) {
+        machine.say(format_args!(
+            "the supervisor hangs: silent for {} s; services and onshutdown containers are not stopped in order",
+            heartbeat::LIMIT.as_secs()
+        ));
+        return give_up_on(machine, pid);
+    }
+    match wait(machine, silence_left(machine)) {
         Waited::Event => State::StopSupervisor,
         Waited::Late => {
             machine.say(format_args!("the supervisor is not done after {} s", SUPERVISOR_GRACE.as_secs()));
@@ -96,7 +114,7 @@ pub fn await_terminated<S: System>(machine: &mut Machine<S>) -> State {
     if !reap(machine) {
         return State::Unmount;
     }
-    match wait(machine) {
+    match wait(machine, None) {
         Waited::Event => State::Terminate,
         Waited::Late | Waited::Impatient => {
             machine.ending.deadline = machine.system.now() + KILL;
@@ -112,7 +130,7 @@ pub fn await_killed<S: System>(machine: &mut Machine<S>) -> State {
     if !reap(machine) {
         return State::Unmount;
     }
-    match wait(machine) {
+    match wait(machine, None) {
         Waited::Event => State::Kill,
         Waited::Late | Waited::Impatient => {
             let names = left_over(machine).join(", ");
@@ -147,20 +165,26 @@ enum Waited {
     Failed(State),
 }
 
-/// One wait of a state that has a deadline.
-fn wait<S: System>(machine: &mut Machine<S>) -> Waited {
+/// One wait of a state that has a deadline; at most for `limit`.
+fn wait<S: System>(machine: &mut Machine<S>, limit: Option<Duration>) -> Waited {
     let left = machine.until(machine.ending.deadline);
     if left.is_zero() {
         return Waited::Late;
     }
-    let limit = if machine.dead_left { Duration::ZERO } else { left };
-    match machine.system.wait(Some(limit)) {
+    feed_watchdog(machine);
+    let meal = watchdog::until_meal(machine).filter(|left| !left.is_zero());
+    let limits = [Some(left), meal, limit, machine.dead_left.then_some(Duration::ZERO)];
+    match machine.system.wait(limits.into_iter().flatten().min()) {
+        Ok(Event::Beat) => {
+            machine.supervisor.beat = machine.system.now();
+            Waited::Event
+        }
         Ok(Event::Children) => {
             reap(machine);
             Waited::Event
         }
         Ok(Event::Request(action, why)) => {
-            if action != machine.ending.action {
+            if action != machine.ending.action && !machine.contained {
                 machine.ending.action = action;
                 machine.say(format_args!("{action} instead ({why})"));
             }
@@ -172,6 +196,13 @@ fn wait<S: System>(machine: &mut Machine<S>) -> Waited {
             Waited::Event
         }
         Err(errno) => Waited::Failed(machine.fail(format_args!("waiting for events: {errno}"))),
+    }
+}
+
+/// Feeds the watchdog, unless the end takes longer than it may.
+fn feed_watchdog<S: System>(machine: &mut Machine<S>) {
+    if machine.system.now() < machine.ending.asked + END {
+        watchdog::feed(machine);
     }
 }
 
@@ -189,6 +220,12 @@ pub fn end<S: System>(machine: &mut Machine<S>) -> State {
     }
     machine.system.sync();
     let action = machine.ending.action;
+    match action {
+        // A reset would start it again.
+        Action::PowerOff | Action::Halt => watchdog::stop(machine),
+        // A reboot that hangs is a case for the watchdog.
+        Action::Reboot => watchdog::stretch(machine, UNFED),
+    }
     machine.say(format_args!("{action} now"));
     let errno = machine.system.reboot(action);
     machine.fail(format_args!("{}: {errno}", action.name()))
@@ -255,10 +292,61 @@ mod tests {
 
     #[test]
     fn a_supervisor_that_is_late_is_killed() {
-        let machine = ending(|fake| fake.dead.push_back(Reaped::NoneLeft));
+        let machine = ending(|fake| {
+            fake.beating = true;
+            fake.dead.push_back(Reaped::NoneLeft);
+        });
         let calls = calls(&machine);
         assert!(calls.contains(&"kill 101 SIGKILL") && calls.contains(&"kill_all SIGTERM"));
         assert!(machine.system.has_said("not done after 90 s"));
+    }
+
+    #[test]
+    fn a_supervisor_that_hangs_is_not_waited_for() {
+        let machine = ending(|fake| fake.dead.push_back(Reaped::NoneLeft));
+        assert!(calls(&machine).contains(&"kill 101 SIGKILL"));
+        assert!(machine.system.has_said("20.000] the supervisor hangs: silent for 20 s"));
+    }
+
+    /// The same, with a watchdog that waits a minute, on a machine that takes its time to end.
+    fn ending_guarded(action: Action, prepare: impl FnOnce(&mut Fake)) -> Machine<Fake> {
+        let mut machine = machine(|fake| {
+            fake.watchdog = Some(Duration::ZERO);
+            fake.beating = true;
+            fake.after(1.0, Event::Request(action, "test"));
+            fake.dead.extend([Reaped::NoneDead, Reaped::NoneDead, Reaped::NoneDead]);
+            prepare(fake);
+        });
+        watchdog::prepare(&mut machine);
+        run_from(&mut machine, State::Cruise);
+        machine
+    }
+
+    #[test]
+    fn the_watchdog_is_fed_until_the_end_and_stopped_before_the_power_goes_off() {
+        for action in [Action::PowerOff, Action::Halt] {
+            let machine = ending_guarded(action, |fake| fake.magic_close = true);
+            assert!(machine.system.now > SUPERVISOR_GRACE && !machine.system.starved());
+            let calls = calls(&machine);
+            assert_eq!(&calls[calls.len() - 2..], ["stop_watchdog", &format!("reboot {}", action.name())]);
+        }
+    }
+
+    #[test]
+    fn a_reboot_leaves_the_watchdog_on_with_time_for_the_firmware() {
+        let machine = ending_guarded(Action::Reboot, |_| {});
+        let calls = calls(&machine);
+        assert_eq!(calls.last(), Some(&"reboot reboot"));
+        assert!(calls.contains(&"set_watchdog 120") && !calls.contains(&"stop_watchdog"));
+    }
+
+    #[test]
+    fn an_end_that_takes_longer_than_it_may_is_left_to_the_watchdog() {
+        let mut machine = machine(|fake| fake.watchdog = Some(Duration::ZERO));
+        watchdog::prepare(&mut machine);
+        machine.system.now = END + Duration::from_secs(1);
+        feed_watchdog(&mut machine);
+        assert!(!machine.system.has_called("feed_watchdog"));
     }
 
     #[test]
@@ -321,6 +409,7 @@ mod tests {
         });
         machine.contained = true;
         run_from(&mut machine, State::Cruise);
+        assert!(machine.system.has_said("stopping (power button)"));
         assert_eq!(machine.system.calls.last().map(String::as_str), Some("kill_all SIGCONT"));
         assert_eq!(machine.exit_status(), 0);
     }

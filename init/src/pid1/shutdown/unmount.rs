@@ -8,7 +8,8 @@ use super::super::machine::Machine;
 use super::super::mountinfo::{self, MountPoint};
 use super::super::state::State;
 use super::super::system::{Mount, System, Unmount};
-use super::start_last_resort;
+use super::super::watchdog;
+use super::{UNFED, start_last_resort};
 
 /// For file systems to be written and taken away, before the machine ends regardless.
 pub(super) const UNMOUNT: Duration = Duration::from_secs(60);
@@ -46,6 +47,7 @@ pub fn unmount_all<S: System>(machine: &mut Machine<S>) -> State {
         return State::End;
     }
     start_last_resort(machine, UNMOUNT);
+    watchdog::stretch(machine, UNFED);
     machine.system.sync();
     swap_off(machine);
     let mut mounts = mounts_to_take_away(machine);

@@ -229,7 +229,7 @@ impl Linux {
         let [stdin, stdout, stderr] = streams;
         command.stdin(stdin).stdout(stdout).stderr(stderr).current_dir("/");
         let shown = command.get_program().to_string_lossy().into_owned();
-        let pid = protection::lifted(|| spawn(&mut command))
+        let pid = protection::lifted(|| spawn(&mut command, None))
             .map_err(|errno| format!("cannot execute the runtime {shown}: {errno}"))?;
         self.running = Some(Running { pid, step, deadline: Instant::now() + JOB_LIMIT, late: false });
         Ok(())
