@@ -5,6 +5,8 @@ use std::fs;
 use std::io::Read;
 use std::path::Path;
 
+use image_layout::initrd::{FIRST_MARK, LAST_MARK};
+
 use super::*;
 use crate::image::fixture::{Layer, Stored, add_image};
 use crate::image::{Cache, EntryKind, entries};
@@ -128,15 +130,52 @@ fn an_initrd_is_a_row_of_archives_that_has_all_of_the_tree() {
     assert_eq!(&initrd[..8], b"ucode\0\0\0");
     let archives = unpack(&initrd[8..]);
     assert_eq!(archives.len(), 3, "directories, init, generated");
-    assert!(archives[0].values().all(|(mode, ..)| mode & 0o170_000 == 0o040_000));
-    assert_eq!(archives[2].keys().collect::<Vec<_>>(), ["containers/services/x/config.json"]);
+    let files = |archive: &Unpacked| {
+        let is_file = |mode: u32| mode & 0o170_000 != 0o040_000;
+        archive
+            .iter()
+            .filter(|(_, (mode, ..))| is_file(*mode))
+            .map(|(path, _)| path.clone())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(files(&archives[0]), [FIRST_MARK]);
+    assert_eq!(files(&archives[2]), ["containers/services/x/config.json", LAST_MARK]);
     let all: BTreeMap<_, _> = archives.into_iter().flatten().collect();
-    assert_eq!(all.len(), machine.root.len());
+    assert_eq!(all[FIRST_MARK], (0o100_444, 0, 1, b"bytes=20480\n".to_vec()));
+    assert_eq!(all.len(), machine.root.len() + ["etc", "etc/lkb", FIRST_MARK, LAST_MARK].len());
     assert_eq!(all["bin/a"], (0o104_755, 1, 3, b"program".to_vec()));
     assert_eq!(all["bin/b"], (0o104_755, 1, 3, Vec::new()));
     assert_eq!(all["bin/sh"], (0o120_777, 1, 1, b"a".to_vec()));
     assert_eq!(all["dev/null"].0, 0o020_666);
     assert_eq!(all["dev/pipe"].0, 0o010_600);
+}
+
+#[test]
+fn the_marks_of_another_initrd_in_the_tree_are_left_out_and_the_last_mark_is_the_last_entry() {
+    let (dir, out) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let cache = Cache::open(dir.path()).unwrap();
+    let mut machine = machine(&cache);
+    for mark in [FIRST_MARK, LAST_MARK] {
+        let stale = Node::file(&b"stale"[..], 0o644, &origin(Location::Init(0)));
+        machine.root.insert(mark.as_bytes(), stale).unwrap();
+    }
+    machine.ucode = None;
+    build(&machine, &cache, out.path()).unwrap();
+    let initrd = fs::read(out.path().join("machine-initrd.img")).unwrap();
+    let archives = unpack(&initrd);
+    let marks: Vec<_> = archives.iter().flat_map(|archive| archive.get(LAST_MARK)).collect();
+    assert_eq!(marks, [&(0o100_444, 0, 1, b"complete\n".to_vec())]);
+    let mut last = Vec::new();
+    let frame = zstd::Decoder::with_buffer(&initrd[last_frame(&initrd)..]).unwrap();
+    frame.single_frame().read_to_end(&mut last).unwrap();
+    let at = |name: &str| last.windows(name.len()).rposition(|found| found == name.as_bytes()).unwrap();
+    assert!(at(LAST_MARK) > at("containers/services/x/config.json"));
+}
+
+/// Where the last segment begins.
+fn last_frame(initrd: &[u8]) -> usize {
+    const MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
+    initrd.windows(4).rposition(|found| found == MAGIC).unwrap()
 }
 
 #[test]

@@ -3,6 +3,7 @@
 //! The kernel unpacks any number of archives in a row, compressed or not, with zeros between them. So the tree is
 //! split into segments that change for different reasons, and a build compresses only what has changed.
 
+mod marks;
 mod plan;
 mod segment;
 
@@ -72,7 +73,8 @@ pub(super) fn write(machine: &Machine, cache: &Cache, out: &mut dyn Write) -> Re
 /// Compresses, or takes from the cache, on all cores; writes in order. The bytes do not depend on the number of
 /// cores: each segment is one frame made by one thread.
 fn write_segments(tree: &Tree, cache: &Cache, out: &mut Padded<'_>) -> Result<(), OutputError> {
-    let segments = plan::plan(tree)?;
+    let marks = marks::Marks::of(tree);
+    let segments = plan::plan(tree, marks.as_ref())?;
     let next = AtomicUsize::new(0);
     let (sender, receiver) = mpsc::channel();
     let workers = thread::available_parallelism().map_or(1, NonZero::get).min(segments.len());

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use crate::tree::{Content, Kind, Location, Node, Tree, TreePath, display};
 
 use super::super::{OutputError, cpio};
+use super::marks::Marks;
 
 /// A segment that has this many bytes is complete. Smaller ones use more cores, and change less often; larger
 /// ones compress better: programs of one image are often made of the same libraries.
@@ -51,21 +52,24 @@ impl Body<'_> {
 
 /// Splits a tree.
 ///
-/// 1. All directories, so that they come before what is in them whoever put it there.
+/// 1. All directories, so that they come before what is in them whoever put it there, and the first mark.
 /// 2. What each item of the YAML brought, item by item.
-/// 3. The files that the builder made itself: small, and what changes most.
+/// 3. The files that the builder made itself: small, and what changes most; and the last mark.
 ///
 /// # Errors
 /// When a file is larger than cpio archives can hold.
-pub(super) fn plan(tree: &Tree) -> Result<Vec<Segment<'_>>, OutputError> {
+pub(super) fn plan<'a>(tree: &'a Tree, marks: Option<&'a Marks>) -> Result<Vec<Segment<'a>>, OutputError> {
     let mut directories = Segment::default();
     let mut items: BTreeMap<Location, Vec<Segment<'_>>> = BTreeMap::new();
     let mut generated = Segment::default();
     for (path, node) in tree.iter() {
+        if Marks::are_at(path) {
+            // Of another initrd, whose files are in the tree.
+            continue;
+        }
         let body = match &node.kind {
             Kind::Directory => {
-                let inode = directories.next_inode();
-                directories.push(Entry { path, node, inode, links: 2, body: Body::Empty });
+                directories.push_directory(path, node);
                 continue;
             }
             // With its file.
@@ -82,6 +86,13 @@ pub(super) fn plan(tree: &Tree) -> Result<Vec<Segment<'_>>, OutputError> {
             _ => open_segment(items.entry(node.origin.location).or_default()),
         };
         segment.push_file(path, node, tree, body);
+    }
+    if let Some(marks) = marks {
+        for (path, node) in &marks.directories {
+            directories.push_directory(path, node);
+        }
+        directories.push_mark(&marks.first);
+        generated.push_mark(&marks.last);
     }
     let mut segments = vec![directories];
     segments.extend(items.into_values().flatten());
@@ -108,6 +119,20 @@ impl<'a> Segment<'a> {
             self.push(Entry { path: link, node, inode, links, body: Body::Empty });
         }
         self.push(Entry { path, node, inode, links, body });
+    }
+
+    fn push_directory(&mut self, path: &'a TreePath, node: &'a Node) {
+        let inode = self.next_inode();
+        self.push(Entry { path, node, inode, links: 2, body: Body::Empty });
+    }
+
+    fn push_mark(&mut self, (path, node): &'a (TreePath, Node)) {
+        let body = match &node.kind {
+            Kind::File(content) => Body::File(content),
+            _ => Body::Empty,
+        };
+        let inode = self.next_inode();
+        self.push(Entry { path, node, inode, links: 1, body });
     }
 
     fn next_inode(&self) -> u32 {
