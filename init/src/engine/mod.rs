@@ -107,6 +107,13 @@ pub trait Engine {
     async fn wait(&self, task: &TaskId) -> Result<Exit, EngineError>;
     /// Signals a task's first process, or all its processes. A task that has ended is no error.
     async fn signal(&self, task: &TaskId, signal: u32, all: bool) -> Result<(), EngineError>;
+    /// Runs a command in a running task, as its user, with its environment and in its directory; its output is dropped.
+    ///
+    /// A command that takes longer than `limit` is killed, which is an error.
+    async fn exec(&self, task: &TaskId, args: &[String], limit: Duration) -> Result<Exit, EngineError> {
+        let message = format!("this engine cannot run {args:?} in {} within {limit:?}", task.id);
+        Err(EngineError::Refused { action: "run a command in the container", message, lost: false })
+    }
     /// Removes an ended task; its container stays. No task is no error.
     async fn delete_task(&self, task: &TaskId) -> Result<(), EngineError>;
     /// Removes task and container, whatever state they are in. Neither is no error.

@@ -1,5 +1,7 @@
 //! What the `service` command and the supervisor say to each other: one JSON object a line, one request a connection.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::engine::Exit;
@@ -61,6 +63,8 @@ pub enum Answer {
 pub enum State {
     /// For `onboot` to end.
     Waiting,
+    /// For other services.
+    Blocked,
     /// Being created.
     Starting,
     /// Running.
@@ -81,12 +85,37 @@ impl State {
     pub fn word(self) -> &'static str {
         match self {
             Self::Waiting => "waiting",
+            Self::Blocked => "blocked",
             Self::Starting => "starting",
             Self::Running => "running",
             Self::BackingOff => "backing-off",
             Self::Stopping => "stopping",
             Self::Stopped => "stopped",
             Self::Failed => "failed",
+        }
+    }
+}
+
+/// How a service is that is asked again and again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Health {
+    /// Not known yet.
+    Starting,
+    /// It answers well.
+    Healthy,
+    /// It has not for some time.
+    Unhealthy,
+}
+
+impl Health {
+    /// The word for operators and JSON.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Starting => "starting",
+            Self::Healthy => "healthy",
+            Self::Unhealthy => "unhealthy",
         }
     }
 }
@@ -98,18 +127,74 @@ pub struct ServiceStatus {
     pub name: String,
     /// Where it is in its life.
     pub state: State,
+    /// Whether it serves, as far as its `ready` can tell.
+    #[serde(default)]
+    pub ready: bool,
+    /// How it is, while it runs and has a `health`.
+    #[serde(default)]
+    pub health: Option<Health>,
     /// Its first process.
     pub pid: Option<u32>,
+    /// How often it was started.
+    #[serde(default)]
+    pub starts: u32,
     /// How often it was started again after it had ended unasked.
     pub restarts: u32,
     /// Since when it is in this state (seconds since 1970).
     pub since: u64,
+    /// When it entered this state (milliseconds since the kernel started, CLOCK_BOOTTIME).
+    #[serde(default)]
+    pub entered: u64,
+    /// How long it has been in each state, by the state's word, without the present stay (milliseconds).
+    #[serde(default)]
+    pub time_in: BTreeMap<String, u64>,
     /// Whether it is meant to run: false after `service stop`.
     pub wanted: bool,
     /// How it ended last.
     pub last_exit: Option<LastExit>,
-    /// Why it could not be started last time.
+    /// Why it does not run: what it waits for, or why it could not be started last time.
     pub problem: Option<String>,
+}
+
+impl ServiceStatus {
+    /// One of which nothing is known yet.
+    #[must_use]
+    pub fn new(name: &str, state: State) -> Self {
+        Self {
+            name: name.to_owned(),
+            state,
+            ready: false,
+            health: None,
+            pid: None,
+            starts: 0,
+            restarts: 0,
+            since: 0,
+            entered: 0,
+            time_in: BTreeMap::new(),
+            wanted: true,
+            last_exit: None,
+            problem: None,
+        }
+    }
+
+    /// Begins a stay in a state at `now` (milliseconds since the kernel started; seconds since 1970).
+    pub fn enter(&mut self, state: State, now: (u64, u64)) {
+        self.count(now.0);
+        self.state = state;
+        (self.entered, self.since) = now;
+    }
+
+    /// The same with the present stay counted in [`Self::time_in`], at `now` (milliseconds since the kernel started).
+    #[must_use]
+    pub fn counted(mut self, now: u64) -> Self {
+        self.count(now);
+        self
+    }
+
+    fn count(&mut self, now: u64) {
+        let total = self.time_in.entry(self.state.word().to_owned()).or_default();
+        *total = total.saturating_add(now.saturating_sub(self.entered));
+    }
 }
 
 /// How and when a service ended last.
@@ -119,6 +204,9 @@ pub struct LastExit {
     pub exit: Exit,
     /// When (seconds since 1970).
     pub at: u64,
+    /// Whether the kernel had killed a process of it for want of memory.
+    #[serde(default)]
+    pub oom: bool,
 }
 
 #[cfg(test)]
@@ -139,8 +227,38 @@ mod tests {
 
     #[test]
     fn states_have_one_name_everywhere() {
-        for state in [State::Waiting, State::BackingOff, State::Failed] {
+        for state in [State::Waiting, State::Blocked, State::BackingOff, State::Failed] {
             assert_eq!(serde_json::to_string(&state).unwrap(), format!("{:?}", state.word()));
         }
+        for health in [Health::Starting, Health::Healthy, Health::Unhealthy] {
+            assert_eq!(serde_json::to_string(&health).unwrap(), format!("{:?}", health.word()));
+        }
+    }
+
+    #[test]
+    fn time_is_counted_by_state() {
+        let mut status = ServiceStatus::new("a", State::Waiting);
+        status.enter(State::Running, (100, 1));
+        // Another process, the same state.
+        status.enter(State::Running, (150, 1));
+        status.enter(State::BackingOff, (400, 2));
+        status.enter(State::Running, (1000, 3));
+        let expected = |running| {
+            [("backing-off", 600), ("running", running), ("waiting", 100)]
+                .map(|(k, v)| (k.to_owned(), v))
+                .into()
+        };
+        assert_eq!(status.time_in, expected(300));
+        assert_eq!((status.entered, status.since), (1000, 3));
+        assert_eq!(status.counted(1007).time_in, expected(307));
+    }
+
+    #[test]
+    fn the_status_of_an_older_init_is_understood() {
+        let json = r#"{"name":"a","state":"running","pid":7,"restarts":1,"since":5,"wanted":true,
+            "last_exit":{"exit":{"code":1},"at":4},"problem":null}"#;
+        let status: ServiceStatus = serde_json::from_str(json).unwrap();
+        assert_eq!((status.pid, status.starts, status.ready), (Some(7), 0, false));
+        assert!(!status.last_exit.unwrap().oom);
     }
 }

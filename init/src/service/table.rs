@@ -61,14 +61,11 @@ mod tests {
     #[test]
     fn columns_line_up() {
         let slapd = ServiceStatus {
-            name: "slapd".into(),
-            state: State::Running,
             pid: Some(412),
             restarts: 1,
             since: 940,
-            wanted: true,
-            last_exit: Some(LastExit { exit: Exit::Signal(9), at: 939 }),
-            problem: None,
+            last_exit: Some(LastExit { exit: Exit::Signal(9), at: 939, oom: false }),
+            ..ServiceStatus::new("slapd", State::Running)
         };
         let ntp = ServiceStatus {
             name: "openntpd".into(),

@@ -1,17 +1,21 @@
 //! Runs the containers of the machine: `onboot`, the services, `onshutdown`. Started, and started again, by PID 1.
 
 mod backoff;
+mod board;
 mod console;
 mod containerd;
 mod control;
+mod dependencies;
 mod driver;
 mod face;
 mod hearing;
 mod heartbeat;
 pub mod logs;
 mod machine;
+mod memory;
 mod one_shot;
 mod plan;
+mod probe;
 mod registry;
 mod scan;
 mod state_file;
@@ -20,7 +24,7 @@ mod tail;
 use std::path::Path;
 use std::process::ExitCode;
 use std::rc::Rc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use nix::sys::signal::SigSet;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -28,6 +32,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use self::containerd::Daemon;
 use driver::Order;
 use logs::Logs;
+use one_shot::Outcome;
 use plan::Plan;
 use registry::Registry;
 
@@ -35,9 +40,7 @@ use crate::runtime::signal_name;
 use crate::watch::{inotify, process};
 
 use crate::engine::{Absent, Containerd, Engine, EngineError};
-
-/// How long all services together may take to stop: their grace, the kill, and the engine's work.
-const SERVICES_LIMIT: Duration = Duration::from_secs(20);
+use crate::power::{self, Action};
 
 /// Runs `init supervisor` until SIGTERM, and then until everything has stopped.
 #[must_use]
@@ -92,7 +95,7 @@ async fn run<E: Engine + 'static>(
     logs: &Rc<Logs>,
     terminate: &mut Signal,
 ) {
-    let registry = Rc::new(Registry::start(engine, plan.services, logs));
+    let registry = Rc::new(Registry::start(engine, plan.services, plan.dependencies, logs));
     tokio::task::spawn_local(control::serve(Rc::clone(&registry)));
     tokio::select! {
         () = boot(&plan.onboot, &registry, daemon, logs) => { terminate.recv().await; }
@@ -108,24 +111,46 @@ async fn boot(onboot: &[plan::OneShot], registry: &Registry, daemon: Option<&Rc<
     if let Err(reason) = face::volumes().await {
         console::say(&format!("volumes: {reason}"));
     }
-    one_shot::ONBOOT.run(onboot).await;
+    let outcome = one_shot::ONBOOT.run(onboot).await;
     // Not earlier: `onboot` may mount a disk on /var.
     logs.write_files();
-    match daemon {
-        Some(daemon) => {
-            daemon.renew_if_hidden().await;
-            registry.tell_all(&Order::Release).await;
-        }
-        None => registry.tell_all(&Order::Give(EngineError::NoEngine.to_string())).await,
-    }
     console::say(&format!("supervisor: onboot ended after {:.2} s", begun.elapsed().as_secs_f64()));
+    if let Some(daemon) = daemon {
+        daemon.renew_if_hidden().await;
+    }
+    let order = match outcome {
+        Outcome::GoOn if daemon.is_none() => Order::Give(EngineError::NoEngine.to_string()),
+        Outcome::GoOn => Order::Release,
+        Outcome::Stop(step) => withhold(&step),
+        Outcome::Reboot(step) => return take_down(&step, Action::Reboot),
+        Outcome::Poweroff(step) => return take_down(&step, Action::PowerOff),
+    };
+    registry.tell_all(&order).await;
+}
+
+/// A step of `onboot` failed after which nothing is to be started.
+fn withhold(step: &str) -> Order {
+    let reason = format!("onboot {step} failed");
+    console::say(&format!(
+        "supervisor: NO SERVICES ARE STARTED: {reason}, and its onFailure is `stop`. \
+         `service start NAME` starts one, `reboot` tries again"
+    ));
+    Order::Withhold(reason)
+}
+
+/// A step of `onboot` failed with which the machine is not to run.
+fn take_down(step: &str, action: Action) {
+    console::say(&format!("supervisor: {action}: onboot {step} failed"));
+    if let Err(errno) = power::request(action) {
+        console::say(&format!("supervisor: cannot ask PID 1 for it: {errno}"));
+    }
 }
 
 /// Services, `onshutdown`, containerd, mounts: in this order.
 async fn shut_down(onshutdown: &[plan::OneShot], registry: &Registry, daemon: Option<&Rc<Daemon>>) {
     let begun = Instant::now();
-    for name in registry.shut_down(SERVICES_LIMIT).await {
-        console::say(&format!("{name}: did not stop within {} s", SERVICES_LIMIT.as_secs()));
+    for (name, limit) in registry.shut_down().await {
+        console::say(&format!("{name}: did not stop within {} s", limit.as_secs_f64()));
     }
     one_shot::ONSHUTDOWN.run(onshutdown).await;
     if let Some(daemon) = daemon {

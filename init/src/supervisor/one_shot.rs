@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
+use image_layout::OnFailure;
 use rustix::process::Signal;
 use serde::{Deserialize, Serialize};
 
@@ -25,7 +26,7 @@ const STOP_PATIENCE: Duration = Duration::from_secs(10);
 pub struct Sequence {
     /// What it is called on the console and in the names of logs and state: `onboot`, `shutdown`.
     pub name: &'static str,
-    /// How long each may take.
+    /// How long each may take that says nothing itself.
     pub deadline: Duration,
 }
 
@@ -35,10 +36,54 @@ pub const ONBOOT: Sequence = Sequence { name: "onboot", deadline: Duration::from
 /// After the services: nobody may keep a machine from going down.
 pub const ONSHUTDOWN: Sequence = Sequence { name: "shutdown", deadline: Duration::from_secs(30) };
 
+/// What comes after a sequence.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Outcome {
+    /// What comes after it in a boot or a shutdown.
+    #[default]
+    GoOn,
+    /// Nothing: this step failed.
+    Stop(String),
+    /// The machine starts again: this step failed.
+    Reboot(String),
+    /// The machine switches off: this step failed.
+    Poweroff(String),
+}
+
+/// How a step ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct End {
+    exit: Exit,
+    /// Whether it had to be stopped.
+    late: bool,
+}
+
+impl End {
+    fn is_success(self) -> bool {
+        self.exit.is_success() && !self.late
+    }
+
+    /// What comes after the step.
+    fn outcome(self, step: &OneShot) -> Outcome {
+        let id = || step.id.clone();
+        match step.on_failure {
+            _ if self.is_success() => Outcome::GoOn,
+            OnFailure::Continue => Outcome::GoOn,
+            OnFailure::Stop => Outcome::Stop(id()),
+            OnFailure::Reboot => Outcome::Reboot(id()),
+            OnFailure::Poweroff => Outcome::Poweroff(id()),
+        }
+    }
+}
+
 /// How far a sequence has come; the content of its state file.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct Progress {
     finished: bool,
+    /// What came after it, once it is finished.
+    #[serde(default)]
+    outcome: Outcome,
     steps: Vec<StepRecord>,
 }
 
@@ -81,29 +126,36 @@ impl Progress {
 }
 
 impl Sequence {
-    /// Runs all `steps` that have not run yet. To be cancelled by [`Sequence::cancel`], not by dropping alone.
-    pub async fn run(&self, steps: &[OneShot]) {
+    /// Runs all `steps` that have not run yet, up to one whose failure ends it. To be cancelled by
+    /// [`Sequence::cancel`], not by dropping alone.
+    pub async fn run(&self, steps: &[OneShot]) -> Outcome {
         let file = self.state_file();
         let mut progress: Progress = state_file::read(&file).unwrap_or_default();
         if progress.finished {
-            return;
+            return progress.outcome;
         }
         if !steps.is_empty() {
             self.make_log_dir();
         }
         for step in steps {
             let begun = Instant::now();
-            let exit = match progress.todo(&step.id) {
+            let end = match progress.todo(&step.id) {
                 Todo::Nothing => continue,
                 Todo::Run => self.run_step(step, &mut progress).await,
                 Todo::Adopt(process) => self.adopt(step, process).await,
             };
-            progress.note(&step.id, None, Some(exit));
+            progress.note(&step.id, None, Some(end.exit));
+            progress.outcome = end.outcome(step);
+            progress.finished = progress.outcome != Outcome::GoOn;
             self.save(&progress);
-            self.report(step, exit, begun.elapsed());
+            self.report(step, end, begun.elapsed());
+            if progress.finished {
+                return progress.outcome;
+            }
         }
         progress.finished = true;
         self.save(&progress);
+        progress.outcome
     }
 
     /// Ends the step that runs, if any.
@@ -118,11 +170,13 @@ impl Sequence {
         }
     }
 
-    async fn run_step(&self, step: &OneShot, progress: &mut Progress) -> Exit {
+    async fn run_step(&self, step: &OneShot, progress: &mut Progress) -> End {
         let prefix = format!("{} {}", self.name, step.id);
+        let limit = step.deadline.unwrap_or(self.deadline);
+        let mut late = false;
         let failed = |what: &str, error: &std::io::Error| {
             console::say(&format!("{prefix}: cannot {what}: {error}"));
-            Exit::Code(RUNTIME_FAILED.into())
+            End { exit: Exit::Code(RUNTIME_FAILED.into()), late: false }
         };
         let (stdout, stderr) = (self.log(&step.id, ".out.log"), self.log(&step.id, ".log"));
         let open = |path: &Path| File::create(path).and_then(|writer| Ok((writer, File::open(path)?)));
@@ -154,9 +208,8 @@ impl Sequence {
         progress.note(&step.id, id, None);
         self.save(progress);
 
-        let deadline = tokio::time::sleep(self.deadline);
+        let deadline = tokio::time::sleep(limit);
         tokio::pin!(deadline);
-        let mut late = false;
         let status = loop {
             tokio::select! {
                 status = child.wait() => break status,
@@ -168,7 +221,7 @@ impl Sequence {
                 }
                 () = &mut deadline, if !late => {
                     late = true;
-                    console::say(&format!("{prefix}: did not end within {} s; stopping it", self.deadline.as_secs()));
+                    console::say(&format!("{prefix}: did not end within {} s; stopping it", limit.as_secs_f64()));
                     if let Some(handle) = id.and_then(Handle::open) {
                         self.end(&handle).await;
                     }
@@ -177,24 +230,30 @@ impl Sequence {
         };
         tails.into_iter().for_each(Tail::finish);
         match status {
-            Ok(status) => status
-                .code()
-                .and_then(|code| u32::try_from(code).ok())
-                .map_or(Exit::Unknown, Exit::from_status),
+            Ok(status) => {
+                let code = status.code().and_then(|code| u32::try_from(code).ok());
+                End { exit: code.map_or(Exit::Unknown, Exit::from_status), late }
+            }
             Err(error) => failed("wait for the runtime", &error),
         }
     }
 
     /// Waits for a step that a former supervisor started.
-    async fn adopt(&self, step: &OneShot, process: ProcessId) -> Exit {
+    async fn adopt(&self, step: &OneShot, process: ProcessId) -> End {
+        let mut late = false;
         if let Some(handle) = Handle::open(process) {
-            console::say(&format!("{} {}: still running, waiting for it", self.name, step.id));
-            if tokio::time::timeout(self.deadline, handle.ended()).await.is_err() {
+            let prefix = format!("{} {}", self.name, step.id);
+            console::say(&format!("{prefix}: still running, waiting for it"));
+            let limit = step.deadline.unwrap_or(self.deadline);
+            if tokio::time::timeout(limit, handle.ended()).await.is_err() {
+                late = true;
+                console::say(&format!("{prefix}: did not end within {} s; stopping it", limit.as_secs_f64()));
                 self.end(&handle).await;
             }
         }
         let outcome = std::fs::read_to_string(self.exit_file(&step.id)).ok();
-        outcome.and_then(|text| text.trim().parse().ok()).map_or(Exit::Unknown, Exit::from_status)
+        let status = outcome.and_then(|text| text.trim().parse().ok());
+        End { exit: status.map_or(Exit::Unknown, Exit::from_status), late }
     }
 
     async fn end(&self, handle: &Handle) {
@@ -208,13 +267,14 @@ impl Sequence {
         }
     }
 
-    fn report(&self, step: &OneShot, exit: Exit, took: Duration) {
-        let seconds = took.as_secs_f64();
-        if exit.is_success() {
-            console::say(&format!("{} {}: done in {seconds:.2} s", self.name, step.id));
-        } else {
-            console::say(&format!("{} {}: FAILED: {exit} after {seconds:.2} s", self.name, step.id));
-        }
+    fn report(&self, step: &OneShot, end: End, took: Duration) {
+        let (seconds, exit) = (took.as_secs_f64(), end.exit);
+        let words = match end {
+            _ if end.is_success() => format!("done in {seconds:.2} s"),
+            End { late: true, .. } => format!("FAILED: too late: {exit} after {seconds:.2} s"),
+            End { late: false, .. } => format!("FAILED: {exit} after {seconds:.2} s"),
+        };
+        console::say(&format!("{} {}: {words}", self.name, step.id));
     }
 
     fn make_log_dir(&self) {
@@ -285,6 +345,34 @@ mod tests {
         assert_eq!(progress.todo("000-a"), Todo::Nothing);
         assert_eq!(progress.todo("001-b"), Todo::Run);
         assert_eq!(progress.steps.len(), 1);
+    }
+
+    #[test]
+    fn only_a_failure_has_consequences_and_being_late_is_one() {
+        let step =
+            |on_failure| OneShot { id: "000-a".into(), bundle: "/c".into(), deadline: None, on_failure };
+        let end = |exit, late| End { exit, late };
+        for (on_failure, consequence) in [
+            (OnFailure::Continue, Outcome::GoOn),
+            (OnFailure::Stop, Outcome::Stop("000-a".into())),
+            (OnFailure::Reboot, Outcome::Reboot("000-a".into())),
+            (OnFailure::Poweroff, Outcome::Poweroff("000-a".into())),
+        ] {
+            let step = step(on_failure);
+            assert_eq!(end(Exit::Code(0), false).outcome(&step), Outcome::GoOn);
+            for failure in [end(Exit::Code(1), false), end(Exit::Code(0), true), end(Exit::Unknown, false)] {
+                assert_eq!(failure.outcome(&step), consequence, "{failure:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_successor_knows_what_came_after_a_sequence() {
+        let progress = Progress { finished: true, outcome: Outcome::Stop("000-a".into()), steps: Vec::new() };
+        let text = serde_json::to_string(&progress).unwrap();
+        assert_eq!(serde_json::from_str::<Progress>(&text).unwrap(), progress);
+        let older: Progress = serde_json::from_str(r#"{"finished":true,"steps":[]}"#).unwrap();
+        assert_eq!(older.outcome, Outcome::GoOn);
     }
 
     #[test]

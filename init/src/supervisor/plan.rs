@@ -1,18 +1,19 @@
 //! What an image asks to be run, from what lies in `/containers`.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use image_layout::Runtime;
+use image_layout::{Health, OnFailure, Probe, Ready, Runtime};
 
+use super::dependencies::{Bond, Dependencies, Need};
 use super::logs::{self, Stream};
-use super::machine::{Policy, Restart};
+use super::machine::Policy;
+use super::probe::{HealthPlan, ReadyPlan};
 use super::signal_name;
 use crate::engine::{Container, TaskId};
 use crate::runtime::valid_id;
 
-/// How long a service may take to stop.
-pub const GRACE: Duration = Duration::from_secs(10);
 /// Where image builders keep an image's STOPSIGNAL (OCI image-spec, conversion.md).
 const STOP_SIGNAL_ANNOTATION: &str = "org.opencontainers.image.stopSignal";
 const SIGTERM: u32 = 15;
@@ -48,6 +49,8 @@ pub struct Plan {
     pub onboot: Vec<OneShot>,
     /// Side by side, for as long as the machine runs.
     pub services: Vec<Service>,
+    /// Which of them wait for which.
+    pub dependencies: Dependencies,
     /// Once, one after another, after the services.
     pub onshutdown: Vec<OneShot>,
     /// Names that cannot be run.
@@ -61,6 +64,10 @@ pub struct OneShot {
     pub id: String,
     /// Its directory.
     pub bundle: PathBuf,
+    /// How long it may take, unless its sequence has a limit for all.
+    pub deadline: Option<Duration>,
+    /// What follows when it fails.
+    pub on_failure: OnFailure,
 }
 
 /// A container that is kept running.
@@ -70,6 +77,10 @@ pub struct Service {
     pub container: Container,
     /// How it is run.
     pub policy: Policy,
+    /// How one knows that it serves.
+    pub ready: Option<Ready>,
+    /// How it is looked after.
+    pub health: Option<Health>,
     /// Whether something must be done between its creation and its start.
     pub attach: bool,
 }
@@ -88,11 +99,31 @@ pub fn plan(image: Image) -> Plan {
     let mut plan = Plan::default();
     for (found, one_shots) in [(image.onboot, &mut plan.onboot), (image.onshutdown, &mut plan.onshutdown)] {
         for found in sorted(found, &mut plan.problems) {
-            one_shots.push(OneShot { id: found.name, bundle: found.path });
+            one_shots.push(OneShot {
+                id: found.name,
+                bundle: found.path,
+                deadline: found.runtime.timeout_ms.map(Duration::from_millis),
+                on_failure: found.runtime.on_failure,
+            });
         }
     }
-    plan.services = sorted(image.services, &mut plan.problems).into_iter().map(service).collect();
+    let services = sorted(image.services, &mut plan.problems);
+    let asked = services.iter().map(|found| (found.name.clone(), needs(&found.runtime))).collect();
+    plan.dependencies = Dependencies::new(asked, &mut plan.problems);
+    plan.services = services.into_iter().map(|found| service(found, &mut plan.problems)).collect();
     plan
+}
+
+fn needs(runtime: &Runtime) -> Vec<Need> {
+    // A requirement is the stronger of two bonds, and so comes first.
+    let all = [(&runtime.requires, Bond::Requires), (&runtime.after, Bond::After)];
+    let mut needs: BTreeMap<&String, Bond> = BTreeMap::new();
+    for (names, bond) in all {
+        for name in names {
+            needs.entry(name).or_insert(bond);
+        }
+    }
+    needs.into_iter().map(|(name, bond)| Need { name: name.clone(), bond }).collect()
 }
 
 fn sorted(mut found: Vec<Found>, problems: &mut Vec<String>) -> Vec<Found> {
@@ -108,12 +139,18 @@ fn sorted(mut found: Vec<Found>, problems: &mut Vec<String>) -> Vec<Found> {
     found
 }
 
-fn service(found: Found) -> Service {
-    let signal = found
-        .config
-        .pointer("/annotations")
-        .and_then(|annotations| annotations.get(STOP_SIGNAL_ANNOTATION)?.as_str())
-        .and_then(signal_name::number);
+fn service(found: Found, problems: &mut Vec<String>) -> Service {
+    let annotated = || {
+        let annotations = found.config.pointer("/annotations")?;
+        annotations.get(STOP_SIGNAL_ANNOTATION)?.as_str()
+    };
+    let signal = found.runtime.stop.signal.as_deref().or_else(annotated).map(|name| {
+        signal_name::number(name).unwrap_or_else(|| {
+            problems.push(format!("{}: {name:?} is not a signal; it is stopped with SIGTERM", found.name));
+            SIGTERM
+        })
+    });
+    let memory_limit = found.config.pointer("/linux/resources/memory/limit");
     let namespace = match found.runtime.namespace.as_str() {
         "" => image_layout::SERVICES_NAMESPACE.to_owned(),
         other => other.to_owned(),
@@ -121,7 +158,16 @@ fn service(found: Found) -> Service {
     Service {
         attach: !found.runtime.interfaces.is_empty()
             || found.runtime.bind_ns != image_layout::BindNamespaces::default(),
-        policy: Policy { restart: Restart::Always, stop_signal: signal.unwrap_or(SIGTERM), grace: GRACE },
+        policy: Policy {
+            restart: found.runtime.restart,
+            stop_signal: signal.unwrap_or(SIGTERM),
+            grace: found.runtime.stop.grace(),
+            ready: found.runtime.ready.as_ref().map(ready_plan),
+            health: found.runtime.health.as_ref().map(health_plan),
+            memory_limit: memory_limit.and_then(serde_json::Value::as_u64).filter(|bytes| *bytes > 0),
+        },
+        ready: found.runtime.ready,
+        health: found.runtime.health,
         container: Container {
             task: TaskId { namespace, id: found.name.clone() },
             bundle: found.path.clone(),
@@ -131,9 +177,24 @@ fn service(found: Found) -> Service {
     }
 }
 
+fn ready_plan(ready: &Ready) -> ReadyPlan {
+    ReadyPlan { timeout: ready.timeout(), patient: matches!(ready.probe, Probe::Log(_)) }
+}
+
+fn health_plan(health: &Health) -> HealthPlan {
+    HealthPlan {
+        interval: health.interval(),
+        timeout: health.timeout(),
+        retries: health.retries(),
+        start_period: health.start_period(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::path::Path;
+
+    use image_layout::{Restart, Stop};
 
     use super::*;
 
@@ -168,17 +229,58 @@ mod tests {
         let mut slapd = found("slapd");
         slapd.config = serde_json::json!({"annotations": {STOP_SIGNAL_ANNOTATION: "SIGINT"}});
         slapd.runtime.interfaces.push(image_layout::Interface { name: "eth1".into(), ..Default::default() });
-        let service = service(slapd);
+        let service = service(slapd, &mut Vec::new());
         assert_eq!(service.container.task.namespace, "services.linuxkit");
         assert_eq!(service.container.stdout, Path::new("/run/lkb/logs/slapd.out"));
         assert_eq!(service.container.stderr, Path::new("/run/lkb/logs/slapd.err"));
         assert_eq!(service.policy.stop_signal, 2);
         assert!(service.attach);
-        let plain = super::service(Found {
-            runtime: Runtime { namespace: "mine".into(), ..Runtime::default() },
-            ..found("a")
-        });
+        let mine = Runtime { namespace: "mine".into(), ..Runtime::default() };
+        let plain = super::service(Found { runtime: mine, ..found("a") }, &mut Vec::new());
         assert_eq!((plain.policy.stop_signal, plain.container.task.namespace.as_str()), (15, "mine"));
         assert!(!plain.attach);
+    }
+
+    #[test]
+    fn a_service_is_run_as_its_runtime_json_says() {
+        let runtime: Runtime = serde_json::from_str(
+            r#"{"restart":"on-failure","stop":{"signal":"INT","graceMs":1500},"ready":{"log":"up","timeoutMs":5},
+                "health":{"tcp":80,"retries":9},"requires":["db"],"after":["net","db"]}"#,
+        )
+        .unwrap();
+        let mut web = Found { runtime, ..found("web") };
+        web.config = serde_json::json!({"linux": {"resources": {"memory": {"limit": 1048576}}}});
+        let mut image = Image { services: vec![found("db"), web], ..Image::default() };
+        let plan = plan(image.clone());
+        let policy = plan.services[1].policy;
+        assert_eq!((policy.restart, policy.stop_signal), (Restart::OnFailure, 2));
+        assert_eq!(policy.grace, Duration::from_millis(1500));
+        assert_eq!(policy.ready, Some(ReadyPlan { timeout: Duration::from_millis(5), patient: true }));
+        assert_eq!(
+            policy.health.map(|health| (health.retries, health.interval)),
+            Some((9, Health::INTERVAL))
+        );
+        assert_eq!(policy.memory_limit, Some(1 << 20));
+        assert_eq!(plan.dependencies.needs("web"), [Need { name: "db".into(), bond: Bond::Requires }]);
+        assert_eq!(plan.problems, ["web: there is no service \"net\" to wait for; going on without"]);
+
+        image.services[1].runtime.stop.signal = Some("SIGNONE".into());
+        let plan = super::plan(image);
+        assert_eq!(plan.services[1].policy.stop_signal, SIGTERM);
+        assert!(
+            plan.problems.contains(&"web: \"SIGNONE\" is not a signal; it is stopped with SIGTERM".into())
+        );
+        let plain = service(found("a"), &mut Vec::new()).policy;
+        assert_eq!((plain.restart, plain.grace, plain.memory_limit), (Restart::Always, Stop::GRACE, None));
+    }
+
+    #[test]
+    fn a_one_shot_has_its_deadline_and_what_follows_its_failure() {
+        let runtime =
+            Runtime { timeout_ms: Some(90_000), on_failure: OnFailure::Reboot, ..Runtime::default() };
+        let image =
+            Image { onboot: vec![found("000-a"), Found { runtime, ..found("001-b") }], ..Image::default() };
+        let steps: Vec<_> = plan(image).onboot.iter().map(|step| (step.deadline, step.on_failure)).collect();
+        assert_eq!(steps, [(None, OnFailure::Continue), (Some(Duration::from_secs(90)), OnFailure::Reboot)]);
     }
 }
