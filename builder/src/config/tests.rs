@@ -348,6 +348,26 @@ fn supervision_is_read_with_all_its_spellings() {
 }
 
 #[test]
+fn the_example_of_supervision_says_what_it_shows() {
+    struct AnyPackage;
+    impl PackageResolver for AnyPackage {
+        fn tag(&self, dir: &Path) -> Result<String, String> {
+            Ok(format!("lkb/{}:1", dir.file_name().unwrap().to_str().unwrap()))
+        }
+    }
+    let mut example = source("supervised.yml", include_str!("../../../examples/supervised.yml"));
+    example.dir = Some("/examples".into());
+    let config = load(&[example], &AnyPackage).unwrap_or_else(|error| panic!("{error}")).config;
+    let slapd = &config.services[1].overrides;
+    assert_eq!(slapd.after.as_deref(), Some(&["rngd".to_owned()][..]));
+    assert_eq!(slapd.ready.as_ref().unwrap().probe, image_layout::Probe::Tcp(389));
+    assert_eq!(slapd.stop.as_ref().unwrap().grace.unwrap().as_millis(), 30_000);
+    assert_eq!(config.services[2].overrides.requires.as_deref(), Some(&["slapd".to_owned()][..]));
+    assert_eq!(config.onboot[0].overrides.on_failure, Some(image_layout::OnFailure::Stop));
+    assert_eq!(config.onboot[1].overrides.timeout.unwrap().as_millis(), 30_000);
+}
+
+#[test]
 fn all_mistakes_are_reported_at_once_in_the_order_of_the_file() {
     let text = "kernel:\n  cmdline: 5\n  images: k\nservces: []\nfiles:\n  - path: x\n    mod: '1'\n";
     let problems = problems(text);
