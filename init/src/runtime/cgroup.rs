@@ -64,8 +64,11 @@ impl Cgroup {
     /// Its directory, when there is one tree.
     #[must_use]
     pub fn dir(&self) -> PathBuf {
-        let relative = self.path.strip_prefix("/").unwrap_or(&self.path);
-        Path::new(ROOT).join(relative)
+        self.below(Path::new(ROOT))
+    }
+
+    fn below(&self, mount: &Path) -> PathBuf {
+        mount.join(self.path.strip_prefix("/").unwrap_or(&self.path))
     }
 
     /// libcontainer's handle on it.
@@ -80,7 +83,9 @@ impl Cgroup {
 
     /// All processes in it and below; none when it does not exist.
     pub fn processes(&self) -> Result<Vec<i32>, RuntimeError> {
-        if self.unified && !self.dir().exists() {
+        // In version 1, libcontainer asks the devices controller.
+        let tree = if self.unified { self.dir() } else { self.below(&Path::new(ROOT).join("devices")) };
+        if !tree.exists() {
             return Ok(Vec::new());
         }
         let pids = self.manager()?.get_all_pids().map_err(|error| self.failed("list", error))?;

@@ -101,14 +101,23 @@ fn build(request: Create<'_>, dir: &Path) -> Result<Container, RuntimeError> {
 
 /// libcontainer's error with the cause that its processes did not pass on.
 pub fn told(action: &'static str, error: &dyn std::error::Error, heard: &mut Heard) -> RuntimeError {
-    let outer = chain(error);
-    let outer = outer.strip_prefix("failed to create container: ").unwrap_or(&outer);
-    let reason = match heard.first() {
-        Some(cause) if !cause.contains(outer) => format!("{outer}: {cause}"),
-        Some(cause) => cause,
-        None => outer.to_owned(),
+    RuntimeError::Told { action, reason: reason(&chain(error), heard.first().as_deref()) }
+}
+
+/// What libcontainer says before it says anything.
+const EMPTY_WORDS: [&str; 3] =
+    ["failed to create container: ", "exec process failed with error ", "error in executing process : "];
+
+fn reason(outer: &str, cause: Option<&str>) -> String {
+    let outer = EMPTY_WORDS.iter().fold(outer, |text, words| text.strip_prefix(words).unwrap_or(text));
+    let said = |cause: &str| {
+        outer.contains(cause) || cause.split_once(": ").is_some_and(|(_, why)| outer.contains(why))
     };
-    RuntimeError::Told { action, reason }
+    match cause {
+        Some(cause) if cause.contains(outer) => cause.to_owned(),
+        Some(cause) if !said(cause) => format!("{outer}: {cause}"),
+        _ => outer.to_owned(),
+    }
 }
 
 /// What libcontainer leaves to do, while the container's program waits.
@@ -156,4 +165,30 @@ pub fn write_pid(path: &Path, pid: i32) -> Result<(), RuntimeError> {
     let temporary = path.with_extension("new");
     std::fs::write(&temporary, pid.to_string()).map_err(RuntimeError::io("write", &temporary))?;
     std::fs::rename(&temporary, path).map_err(RuntimeError::io("rename", &temporary))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reason_is_told_once_with_its_innermost_cause() {
+        let cases = [
+            ("failed to create container: io error", None, "io error"),
+            (
+                "failed to create container: failed to prepare rootfs",
+                Some("failed to mount (err: EPERM)"),
+                "failed to prepare rootfs: failed to mount (err: EPERM)",
+            ),
+            (
+                "exec process failed with error error in executing process : no such program",
+                Some("failed to initialize container process: no such program"),
+                "no such program",
+            ),
+            ("io error", Some("io error (path: /x)"), "io error (path: /x)"),
+        ];
+        for (outer, cause, text) in cases {
+            assert_eq!(reason(outer, cause), text);
+        }
+    }
 }

@@ -9,7 +9,10 @@ use std::process::Command;
 
 use libcontainer::workload::{Executor, ExecutorError, ExecutorSetEnvsError, ExecutorValidationError};
 use nix::sys::signal::SigSet;
-use oci_spec::runtime::Spec;
+use oci_spec::runtime::{LinuxSeccomp, Spec};
+
+use super::exec::set_terminal_size;
+use super::seccomp;
 
 /// Where programs are looked for when the container has no PATH; LinuxKit's images often have none.
 const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -21,6 +24,14 @@ const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/s
 #[derive(Debug, Clone, Default)]
 pub struct Program {
     envs: RefCell<HashMap<String, String>>,
+    seccomp: Option<LinuxSeccomp>,
+}
+
+impl Program {
+    /// The program of an added process, whose system calls libcontainer would not restrict.
+    pub fn added(seccomp: Option<LinuxSeccomp>) -> Self {
+        Self { seccomp, ..Self::default() }
+    }
 }
 
 impl Executor for Program {
@@ -42,6 +53,13 @@ impl Executor for Program {
         }
         // std's exec resets SIGPIPE, but hands on the signal mask.
         SigSet::empty().thread_set_mask().map_err(|errno| ExecutorError::Execution(Box::new(errno)))?;
+        if let Some(process) = spec.process() {
+            set_terminal_size(process);
+        }
+        if let Some(filter) = &self.seccomp {
+            // The last thing before the program: the filter need not allow what we do.
+            seccomp::load(filter).map_err(ExecutorError::Other)?;
+        }
         let error = command.args(words).env_clear().envs(self.envs.borrow().iter()).exec();
         // Nobody listens to our result any more; the container's stderr is the one way to be heard.
         eprintln!("cannot execute {}: {error}", program.display());

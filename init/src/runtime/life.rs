@@ -1,14 +1,15 @@
 //! What is done to a created container: start, signal, freeze, change its limits.
 
+use std::io::Read;
+use std::os::fd::AsFd;
 use std::path::Path;
 
 use libcgroups::common::{CgroupManager, ControllerOpt};
 use oci_spec::runtime::LinuxResources;
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
-use std::os::fd::AsFd;
 
 use super::known::{Known, Status};
-use super::{RuntimeError, SIGKILL, chain};
+use super::{RuntimeError, SIGKILL, chain, read_bounded};
 use crate::sys::pidfd_kill;
 
 /// Lets the program of container `id` run. Does not clone, so that it can be called from anywhere with one thread.
@@ -60,6 +61,21 @@ pub fn resume(root: &Path, id: &str) -> Result<(), RuntimeError> {
         Status::Paused => known.container.resume().map_err(RuntimeError::container("resume")),
         status => Err(RuntimeError::State { action: "resume", status }),
     }
+}
+
+/// No real list of limits is near this size (bytes).
+const LIMIT: u64 = 1 << 20;
+
+/// Reads OCI resources from a file, or from standard input when it is called `-`.
+pub fn read_resources(path: &Path) -> Result<LinuxResources, RuntimeError> {
+    let bytes = if path == Path::new("-") {
+        let mut bytes = Vec::new();
+        std::io::stdin().take(LIMIT).read_to_end(&mut bytes).map_err(RuntimeError::io("read", path))?;
+        bytes
+    } else {
+        read_bounded(path, LIMIT)?
+    };
+    serde_json::from_slice(&bytes).map_err(|source| RuntimeError::Json { path: path.to_owned(), source })
 }
 
 /// Changes the limits of container `id`; those that `resources` does not name stay as they are.

@@ -22,6 +22,7 @@ mod delete;
 mod derive;
 mod devices;
 mod error;
+mod exec;
 mod executor;
 mod home;
 mod inside;
@@ -33,7 +34,9 @@ mod namespaces;
 mod network;
 mod prepare;
 mod run;
+mod seccomp;
 pub mod signal_name;
+mod stats;
 mod stdio;
 mod volumes;
 
@@ -51,6 +54,7 @@ pub use known::{Known, Note, Status};
 pub use life::{kill, pause, resume, start, update};
 pub use log::rfc_3339;
 pub use prepare::mount_options;
+pub use stats::stats;
 
 use create::{Create, create};
 use log::{Level, Log};
@@ -59,6 +63,8 @@ use log::{Level, Log};
 pub const RUNTIME_FAILED: u8 = 125;
 /// Exit code of every other command that failed, as runc's.
 const FAILED: u8 = 1;
+/// Exit code of `exec` when there is no program's to pass on, as runc's.
+pub const EXEC_FAILED: u8 = 255;
 /// Where what init knows about running things is kept; a tmpfs.
 pub const STATE_ROOT: &str = "/run/lkb";
 
@@ -79,7 +85,11 @@ where
         }
     };
     let log = Log::new(&global);
-    let failed = if matches!(command, Command::Run { .. }) { RUNTIME_FAILED } else { FAILED };
+    let failed = match command {
+        Command::Run { .. } => RUNTIME_FAILED,
+        Command::Exec(_) => EXEC_FAILED,
+        _ => FAILED,
+    };
     match carry_out(&global.root, &command, &log) {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
@@ -129,9 +139,9 @@ fn carry_out(root: &Path, command: &Command, log: &Log) -> Result<u8, RuntimeErr
         Command::Attach { bundle, pid, id } => run::attach(bundle, id, *pid)?,
         Command::Volumes => volumes::prepare(&Path::new("/").join(image_layout::VOLUMES))?,
         Command::Release { ids } => run::release(ids)?,
-        Command::Exec(_) | Command::Update { .. } | Command::Events { .. } => {
-            return Err(RuntimeError::Unsupported("not built yet".to_owned()));
-        }
+        Command::Exec(exec) => return exec::exec(root, exec),
+        Command::Update { id, resources } => update(root, id, &life::read_resources(resources)?)?,
+        Command::Events { id } => print(&stats::stats(root, id)?)?,
     }
     Ok(0)
 }
