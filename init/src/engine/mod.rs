@@ -1,15 +1,15 @@
 //! What runs service containers: a trait, so that the supervisor does not know which one it is.
 
-mod absent;
 mod containerd;
+mod embedded;
 mod exit;
 mod leftovers;
 
 use std::path::PathBuf;
 use std::time::Duration;
 
-pub use absent::Absent;
 pub use containerd::{Connection, Containerd, SOCKET, connect};
+pub use embedded::Embedded;
 pub use exit::Exit;
 pub use tonic::transport::Channel;
 
@@ -51,9 +51,6 @@ pub enum TaskState {
 /// Why an engine did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum EngineError {
-    /// The image has no engine.
-    #[error("this image has no /usr/bin/containerd to run services: add a containerd package to `init:`")]
-    NoEngine,
     /// The engine is not there now.
     #[error("containerd does not answer on {SOCKET}")]
     NotReady,
@@ -118,4 +115,9 @@ pub trait Engine {
     async fn delete_task(&self, task: &TaskId) -> Result<(), EngineError>;
     /// Removes task and container, whatever state they are in. Neither is no error.
     async fn remove(&self, task: &TaskId) -> Result<(), EngineError>;
+    /// Whether [`Engine::create`] does what the bundle's `runtime.json` asks for as well; else the caller must, before
+    /// and after.
+    fn prepares(&self) -> bool {
+        false
+    }
 }

@@ -114,7 +114,7 @@ fn reason(outer: &str, cause: Option<&str>) -> String {
         outer.contains(cause) || cause.split_once(": ").is_some_and(|(_, why)| outer.contains(why))
     };
     match cause {
-        Some(cause) if cause.contains(outer) => cause.to_owned(),
+        Some(cause) if cause.contains(outer) && !cause.ends_with(outer) => cause.to_owned(),
         Some(cause) if !said(cause) => format!("{outer}: {cause}"),
         _ => outer.to_owned(),
     }

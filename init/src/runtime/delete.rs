@@ -40,6 +40,12 @@ pub fn delete(root: &Path, id: &str, force: bool) -> Result<(), RuntimeError> {
     remove(&derived(root, id))
 }
 
+/// Whether there is anything of a container `id`, known or not.
+#[must_use]
+pub fn has_remains(root: &Path, id: &str) -> bool {
+    root.join(id).exists() || derived(root, id).exists()
+}
+
 /// What is left of a container whose state cannot be read.
 fn remove_remains(root: &Path, id: &str) -> Result<(), RuntimeError> {
     let dir = derived(root, id);

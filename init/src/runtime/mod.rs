@@ -48,7 +48,7 @@ use std::process::ExitCode;
 pub use args::{Command, DEFAULT_ROOT, Global, Line, ParseError, USAGE, valid_id};
 pub use bundle::{Bundle, read_bounded, read_runtime, read_spec_value};
 pub use cgroup::Cgroup;
-pub use delete::delete;
+pub use delete::{delete, has_remains};
 pub use error::{RuntimeError, chain};
 pub use known::{Known, Note, Status};
 pub use life::{kill, pause, resume, start, update};

@@ -39,7 +39,7 @@ use registry::Registry;
 use crate::runtime::signal_name;
 use crate::watch::{inotify, process};
 
-use crate::engine::{Absent, Containerd, Engine, EngineError};
+use crate::engine::{Containerd, Embedded, Engine};
 use crate::power::{self, Action};
 
 /// Runs `init supervisor` until SIGTERM, and then until everything has stopped.
@@ -83,7 +83,7 @@ async fn supervise() -> std::io::Result<()> {
         tokio::task::spawn_local(async move { kept.keep().await });
         run(plan, &engine, Some(&daemon), &logs, &mut terminate).await;
     } else {
-        run(plan, &Rc::new(Absent), None, &logs, &mut terminate).await;
+        run(plan, &Rc::new(Embedded::default()), None, &logs, &mut terminate).await;
     }
     Ok(())
 }
@@ -119,7 +119,6 @@ async fn boot(onboot: &[plan::OneShot], registry: &Registry, daemon: Option<&Rc<
         daemon.renew_if_hidden().await;
     }
     let order = match outcome {
-        Outcome::GoOn if daemon.is_none() => Order::Give(EngineError::NoEngine.to_string()),
         Outcome::GoOn => Order::Release,
         Outcome::Stop(step) => withhold(&step),
         Outcome::Reboot(step) => return take_down(&step, Action::Reboot),

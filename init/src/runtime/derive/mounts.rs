@@ -97,7 +97,7 @@ pub fn propagation(spec: &Spec, shared_root: bool) -> Vec<(PathBuf, Vec<MsFlags>
 
 /// The flags of a read-only `/dev`, which libcontainer mounts writable to make devices in it, and leaves so.
 pub fn read_only_dev(spec: &Spec) -> Option<MsFlags> {
-    let dev = spec.mounts().iter().flatten().filter(|mount| mount.destination() == Path::new("/dev")).last();
+    let dev = spec.mounts().iter().flatten().rfind(|mount| mount.destination() == Path::new("/dev"));
     let flags = sort_options(words(dev?)).flags;
     flags.contains(MsFlags::MS_RDONLY).then_some(flags)
 }

@@ -52,8 +52,6 @@ pub enum Order {
     Unhold,
     /// The machine goes down: stop, without forgetting that it is wanted.
     ShutDown,
-    /// It can never run, for this reason.
-    Give(String),
 }
 
 type Work = Pin<Box<dyn Future<Output = Option<Event>>>>;
@@ -182,7 +180,6 @@ impl<E: Engine + 'static> Driver<E> {
             Order::Restart => Event::RestartAsked(self.hearing()),
             Order::Hold => Event::HoldAsked(self.hearing()),
             Order::Unhold => Event::HoldEnded,
-            Order::Give(reason) => Event::Impossible(reason),
         }
     }
 

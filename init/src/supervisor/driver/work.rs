@@ -41,14 +41,16 @@ async fn try_launch<E: Engine>(engine: &E, service: &Service, logs: &Rc<Logs>) -
     let words = |error: EngineError| error.to_string();
     make_pipes(logs, service.name())?;
     // Side by side: early in the boot either may take long.
-    let (prepared, ready) =
-        tokio::join!(face::prepare(container), tokio::time::timeout(ENGINE_LIMIT, engine.ready()));
+    let preparing = async {
+        if engine.prepares() { Ok(()) } else { face::prepare(container).await }
+    };
+    let (prepared, ready) = tokio::join!(preparing, tokio::time::timeout(ENGINE_LIMIT, engine.ready()));
     prepared?;
     ready
         .map_err(|_| words(EngineError::Timeout { action: "reach containerd", limit: ENGINE_LIMIT }))?
         .map_err(words)?;
     let pid = engine.create(container).await.map_err(words)?;
-    if service.attach {
+    if service.attach && !engine.prepares() {
         face::attach(container, pid).await?;
     }
     engine.start(&container.task).await.map_err(words)?;

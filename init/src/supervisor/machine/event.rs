@@ -30,8 +30,6 @@ pub enum Event {
     Started(u32),
     /// It could not be started.
     StartFailed(String),
-    /// It can never be started.
-    Impossible(String),
     /// Its first process ended.
     Exited {
         /// How.
@@ -65,7 +63,7 @@ pub enum Event {
 /// What the driver must do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Action {
-    /// Prepare, create and start; answers with `Started`, `StartFailed` or `Impossible`.
+    /// Prepare, create and start; answers with `Started` or `StartFailed`.
     Launch,
     /// Wait for the end; answers with `Exited`.
     Watch,

@@ -160,11 +160,6 @@ impl Machine {
             Event::Adopted { pid, ready } => self.running(pid, ready, now),
             Event::Started(pid) => self.started(pid, now),
             Event::StartFailed(problem) => self.start_failed(problem),
-            Event::Impossible(problem) => {
-                self.problem = Some(problem.clone());
-                self.rest(State::Failed);
-                vec![Action::Say(format!("cannot be started: {problem}"))]
-            }
             Event::Exited { exit, oom } => self.exited(exit, oom, now),
             Event::ProbeSucceeded => self.answered_well(now),
             Event::ProbeFailed { reason, hearing } => self.answered_badly(&reason, hearing, now),

@@ -385,11 +385,3 @@ fn memory_is_named_as_the_cause() {
         assert_eq!(said(&actions), [format!("{words}; starting again in 0.1 s")]);
     }
 }
-
-#[test]
-fn what_can_never_run_has_failed() {
-    let mut machine = machine(POLICY);
-    let actions = machine.on(Event::Impossible("no engine".into()), NOW);
-    assert_eq!(said(&actions), ["cannot be started: no engine"]);
-    assert_eq!(machine.state(), State::Failed);
-}
