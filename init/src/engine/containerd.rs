@@ -1,6 +1,10 @@
 //! containerd over gRPC.
 
 use std::future::Future;
+use std::os::unix::fs::FileTypeExt;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use containerd_client::services::v1::container::Runtime;
@@ -9,11 +13,12 @@ use containerd_client::services::v1::tasks_client::TasksClient;
 use containerd_client::services::v1::version_client::VersionClient;
 use containerd_client::services::v1::{
     Container as Record, CreateContainerRequest, CreateTaskRequest, DeleteContainerRequest,
-    DeleteTaskRequest, GetRequest, KillRequest, StartRequest, WaitRequest,
+    DeleteProcessRequest, DeleteTaskRequest, ExecProcessRequest, GetContainerRequest, GetRequest,
+    KillRequest, StartRequest, WaitRequest,
 };
 use containerd_client::types::v1::Status as TaskStatus;
 use prost_types::Any;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tonic::metadata::{Ascii, MetadataValue};
 use tonic::transport::Channel;
 use tonic::{Code, Request, Response, Status};
@@ -27,15 +32,44 @@ pub const SOCKET: &str = "/run/containerd/containerd.sock";
 const RUNTIME: &str = "io.containerd.runc.v2";
 /// What containerd's clients call an OCI runtime configuration.
 const SPEC_TYPE: &str = "types.containerd.io/opencontainers/runtime-spec/1/Spec";
+/// What they call a process of one.
+const PROCESS_TYPE: &str = "types.containerd.io/opencontainers/runtime-spec/1/Process";
+/// How many commands may run in one task at a time; their ids come again.
+const EXECS: u32 = 64;
 /// How long containerd may take for an answer; creating a task on a slow machine takes the longest.
 const CALL_LIMIT: Duration = Duration::from_secs(30);
 /// How long a killed task may take to be gone.
 const KILL_LIMIT: Duration = Duration::from_secs(5);
 
 const SIGKILL: u32 = 9;
+/// The id of a task's first process among its execs.
+const INIT: &str = "";
+
+/// How long containerd may take to say its version before it is taken for hung.
+const LIFE_LIMIT: Duration = Duration::from_secs(10);
 
 /// The connection to a containerd that answers, when there is one; renewed with every containerd.
-pub type Connection = Option<Channel>;
+pub type Connection = Option<Link>;
+
+/// A connection, and the suspicion that nobody is at its other end.
+#[derive(Debug, Clone)]
+pub struct Link {
+    channel: Channel,
+    unanswered: Arc<Notify>,
+}
+
+impl Link {
+    /// Waits for a call to stay without an answer for too long.
+    pub async fn unanswered(&self) {
+        self.unanswered.notified().await;
+    }
+
+    /// Whether containerd still says what it is.
+    pub async fn is_alive(&self) -> bool {
+        let mut version = VersionClient::new(self.channel.clone());
+        tokio::time::timeout(LIFE_LIMIT, version.version(Request::new(()))).await.is_ok()
+    }
+}
 
 /// The engine that is containerd.
 #[derive(Debug, Clone)]
@@ -44,15 +78,15 @@ pub struct Containerd {
 }
 
 /// Connects to the socket and asks for containerd's version, which it tells when it serves.
-pub async fn connect() -> Result<Channel, EngineError> {
+pub async fn connect() -> Result<Link, EngineError> {
     let channel = containerd_client::connect(SOCKET).await.map_err(|_| EngineError::NotReady)?;
-    let version = VersionClient::new(channel.clone());
-    call("ask for containerd's version", Request::new(()), |request| {
-        let mut version = version;
-        async move { version.version(request).await }
+    let mut version = VersionClient::new(channel.clone());
+    let link = Link { channel, unanswered: Arc::default() };
+    link.call("ask for containerd's version", Request::new(()), |request| async move {
+        version.version(request).await
     })
     .await?;
-    Ok(channel)
+    Ok(link)
 }
 
 impl Containerd {
@@ -62,20 +96,45 @@ impl Containerd {
         Self { connection }
     }
 
-    fn channel(&self) -> Result<Channel, EngineError> {
+    fn link(&self) -> Result<Link, EngineError> {
         self.connection.borrow().clone().ok_or(EngineError::NotReady)
     }
 
-    fn tasks(&self) -> Result<TasksClient<Channel>, EngineError> {
-        self.channel().map(TasksClient::new)
+    /// One bounded call about a task.
+    async fn task_call<M, T, F>(
+        &self,
+        action: &'static str,
+        task: &TaskId,
+        message: M,
+        send: impl FnOnce(TasksClient<Channel>, Request<M>) -> F,
+    ) -> Result<T, EngineError>
+    where
+        F: Future<Output = Result<Response<T>, Status>>,
+    {
+        let link = self.link()?;
+        let client = TasksClient::new(link.channel.clone());
+        let answer = link.call(action, request(task, message)?, |request| send(client, request)).await;
+        answer.map(Response::into_inner)
     }
 
-    fn containers(&self) -> Result<ContainersClient<Channel>, EngineError> {
-        self.channel().map(ContainersClient::new)
+    /// One bounded call about a container.
+    async fn container_call<M, T, F>(
+        &self,
+        action: &'static str,
+        task: &TaskId,
+        message: M,
+        send: impl FnOnce(ContainersClient<Channel>, Request<M>) -> F,
+    ) -> Result<T, EngineError>
+    where
+        F: Future<Output = Result<Response<T>, Status>>,
+    {
+        let link = self.link()?;
+        let client = ContainersClient::new(link.channel.clone());
+        let answer = link.call(action, request(task, message)?, |request| send(client, request)).await;
+        answer.map(Response::into_inner)
     }
 
     async fn create_container(&self, container: &Container) -> Result<(), EngineError> {
-        let mut client = self.containers()?;
         let record = Record {
             id: container.task.id.clone(),
             runtime: Some(Runtime { name: RUNTIME.to_owned(), options: None }),
@@ -83,26 +142,111 @@ impl Containerd {
             ..Record::default()
         };
         let message = CreateContainerRequest { container: Some(record) };
-        call("create the container", request(&container.task, message)?, |request| async move {
-            client.create(request).await
-        })
+        self.container_call(
+            "create the container",
+            &container.task,
+            message,
+            |mut client, request| async move { client.create(request).await },
+        )
         .await
         .map(drop)
     }
 
     async fn create_task(&self, container: &Container) -> Result<u32, EngineError> {
-        let mut client = self.tasks()?;
         let message = CreateTaskRequest {
             container_id: container.task.id.clone(),
-            stdout: format!("file://{}", container.stdout.display()),
-            stderr: format!("file://{}", container.stderr.display()),
+            stdout: log_uri(&container.stdout),
+            stderr: log_uri(&container.stderr),
             ..CreateTaskRequest::default()
         };
-        call("create the task", request(&container.task, message)?, |request| async move {
+        self.task_call("create the task", &container.task, message, |mut client, request| async move {
             client.create(request).await
         })
         .await
-        .map(|response| response.into_inner().pid)
+        .map(|answer| answer.pid)
+    }
+
+    /// The container's own process with other arguments.
+    async fn process(&self, task: &TaskId, args: &[String]) -> Result<Any, EngineError> {
+        let message = GetContainerRequest { id: task.id.clone() };
+        let answer = self
+            .container_call("look for the container", task, message, |mut client, request| async move {
+                client.get(request).await
+            })
+            .await?;
+        let spec = answer.container.and_then(|record| record.spec).unwrap_or_default();
+        process(&spec.value, args).map_err(|error| EngineError::Bundle(format!("its configuration: {error}")))
+    }
+
+    async fn add_exec(&self, task: &TaskId, exec: &str, process: Any) -> Result<(), EngineError> {
+        // No output at all: containerd's own shim dies of a request with only one of the two.
+        let message = ExecProcessRequest {
+            container_id: task.id.clone(),
+            exec_id: exec.to_owned(),
+            spec: Some(process),
+            ..ExecProcessRequest::default()
+        };
+        self.task_call("run a command in the container", task, message, |mut client, request| async move {
+            client.exec(request).await
+        })
+        .await
+    }
+
+    async fn start_process(&self, task: &TaskId, exec: &str) -> Result<(), EngineError> {
+        let message = StartRequest { container_id: task.id.clone(), exec_id: exec.to_owned() };
+        let action = if exec.is_empty() { "start the task" } else { "run a command in the container" };
+        self.task_call(
+            action,
+            task,
+            message,
+            |mut client, request| async move { client.start(request).await },
+        )
+        .await
+        .map(drop)
+    }
+
+    async fn wait_for(&self, task: &TaskId, exec: &str) -> Result<Exit, EngineError> {
+        let mut client = TasksClient::new(self.link()?.channel);
+        let message = WaitRequest { container_id: task.id.clone(), exec_id: exec.to_owned() };
+        let response = client
+            .wait(request(task, message)?)
+            .await
+            .map_err(|status| refused("wait for the task", &status))?;
+        Ok(Exit::from_status(response.into_inner().exit_status))
+    }
+
+    async fn signal_process(
+        &self,
+        task: &TaskId,
+        exec: &str,
+        signal: u32,
+        all: bool,
+    ) -> Result<(), EngineError> {
+        let message = KillRequest { container_id: task.id.clone(), exec_id: exec.to_owned(), signal, all };
+        let answer = self
+            .task_call("signal the task", task, message, |mut client, request| async move {
+                client.kill(request).await
+            })
+            .await;
+        absent_is_none(answer).map(drop)
+    }
+
+    async fn delete_exec(&self, task: &TaskId, exec: &str) -> Result<(), EngineError> {
+        let message = DeleteProcessRequest { container_id: task.id.clone(), exec_id: exec.to_owned() };
+        let answer = self
+            .task_call("forget a command", task, message, |mut client, request| async move {
+                client.delete_process(request).await
+            })
+            .await;
+        absent_is_none(answer).map(drop)
+    }
+
+    /// Ends and forgets a command, however far it came.
+    async fn end_exec(&self, task: &TaskId, exec: &str) -> Result<(), EngineError> {
+        // One that was never started, or has ended, cannot be signalled: what counts is that it can be deleted.
+        drop(self.signal_process(task, exec, SIGKILL, false).await);
+        drop(tokio::time::timeout(KILL_LIMIT, self.wait_for(task, exec)).await);
+        self.delete_exec(task, exec).await
     }
 
     /// Kills and deletes a task in whatever state it is.
@@ -129,17 +273,15 @@ impl Engine for Containerd {
     }
 
     async fn inspect(&self, task: &TaskId) -> Result<TaskState, EngineError> {
-        let mut client = self.tasks()?;
         let message = GetRequest { container_id: task.id.clone(), exec_id: String::new() };
-        let answer =
-            call(
-                "look for the task",
-                request(task, message)?,
-                |request| async move { client.get(request).await },
-            );
-        let process = match absent_is_none(answer.await)? {
+        let answer = self
+            .task_call("look for the task", task, message, |mut client, request| async move {
+                client.get(request).await
+            })
+            .await;
+        let process = match absent_is_none(answer)? {
             None => return Ok(TaskState::Absent),
-            Some(response) => response.into_inner().process.unwrap_or_default(),
+            Some(answer) => answer.process.unwrap_or_default(),
         };
         Ok(match process.status() {
             TaskStatus::Created => TaskState::Created,
@@ -174,67 +316,93 @@ impl Engine for Containerd {
     }
 
     async fn start(&self, task: &TaskId) -> Result<(), EngineError> {
-        let mut client = self.tasks()?;
-        let message = StartRequest { container_id: task.id.clone(), exec_id: String::new() };
-        call("start the task", request(task, message)?, |request| async move { client.start(request).await })
-            .await
-            .map(drop)
+        self.start_process(task, INIT).await
     }
 
     async fn wait(&self, task: &TaskId) -> Result<Exit, EngineError> {
-        let mut client = self.tasks()?;
-        let message = WaitRequest { container_id: task.id.clone(), exec_id: String::new() };
-        let response = client
-            .wait(request(task, message)?)
-            .await
-            .map_err(|status| refused("wait for the task", &status))?;
-        Ok(Exit::from_status(response.into_inner().exit_status))
+        self.wait_for(task, INIT).await
     }
 
     async fn signal(&self, task: &TaskId, signal: u32, all: bool) -> Result<(), EngineError> {
-        let mut client = self.tasks()?;
-        let message = KillRequest { container_id: task.id.clone(), exec_id: String::new(), signal, all };
-        let answer =
-            call(
-                "signal the task",
-                request(task, message)?,
-                |request| async move { client.kill(request).await },
-            );
-        absent_is_none(answer.await).map(drop)
+        self.signal_process(task, INIT, signal, all).await
+    }
+
+    async fn exec(&self, task: &TaskId, args: &[String], limit: Duration) -> Result<Exit, EngineError> {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let exec = format!("lkb-{}", NEXT.fetch_add(1, Ordering::Relaxed) % EXECS);
+        let process = self.process(task, args).await?;
+        match self.add_exec(task, &exec, process.clone()).await {
+            Err(EngineError::Refused { message, .. }) if message.contains("already exists") => {
+                // A former supervisor's, which nobody waits for any more.
+                self.end_exec(task, &exec).await?;
+                self.add_exec(task, &exec, process).await?;
+            }
+            other => other?,
+        }
+        let run = async {
+            self.start_process(task, &exec).await?;
+            self.wait_for(task, &exec).await
+        };
+        match tokio::time::timeout(limit, run).await {
+            Ok(Ok(exit)) => {
+                self.delete_exec(task, &exec).await?;
+                Ok(exit)
+            }
+            Ok(Err(error)) => {
+                // Why it could not run is what is told.
+                drop(self.delete_exec(task, &exec).await);
+                Err(error)
+            }
+            Err(_) => {
+                let message = match self.end_exec(task, &exec).await {
+                    Ok(()) => format!("it took longer than {} s and was killed", limit.as_secs_f64()),
+                    Err(error) => format!("it took longer than {} s; {error}", limit.as_secs_f64()),
+                };
+                Err(EngineError::Refused { action: "run a command in the container", message, lost: false })
+            }
+        }
     }
 
     async fn delete_task(&self, task: &TaskId) -> Result<(), EngineError> {
-        let mut client = self.tasks()?;
         let message = DeleteTaskRequest { container_id: task.id.clone() };
-        let answer = call("delete the task", request(task, message)?, |request| async move {
-            client.delete(request).await
-        });
-        absent_is_none(answer.await).map(drop)
+        let answer = self
+            .task_call("delete the task", task, message, |mut client, request| async move {
+                client.delete(request).await
+            })
+            .await;
+        absent_is_none(answer).map(drop)
     }
 
     async fn remove(&self, task: &TaskId) -> Result<(), EngineError> {
         self.force_delete_task(task).await?;
-        let mut client = self.containers()?;
         let message = DeleteContainerRequest { id: task.id.clone() };
-        let answer = call("delete the container", request(task, message)?, |request| async move {
-            client.delete(request).await
-        });
-        absent_is_none(answer.await).map(drop)
+        let answer = self
+            .container_call("delete the container", task, message, |mut client, request| async move {
+                client.delete(request).await
+            })
+            .await;
+        absent_is_none(answer).map(drop)
     }
 }
 
-/// One bounded call.
-async fn call<M, T, F>(
-    action: &'static str,
-    request: Request<M>,
-    send: impl FnOnce(Request<M>) -> F,
-) -> Result<Response<T>, EngineError>
-where
-    F: Future<Output = Result<Response<T>, Status>>,
-{
-    match tokio::time::timeout(CALL_LIMIT, send(request)).await {
-        Err(_) => Err(EngineError::Timeout { action, limit: CALL_LIMIT }),
-        Ok(answer) => answer.map_err(|status| refused(action, &status)),
+impl Link {
+    /// One bounded call.
+    async fn call<M, T, F>(
+        &self,
+        action: &'static str,
+        request: Request<M>,
+        send: impl FnOnce(Request<M>) -> F,
+    ) -> Result<Response<T>, EngineError>
+    where
+        F: Future<Output = Result<Response<T>, Status>>,
+    {
+        match tokio::time::timeout(CALL_LIMIT, send(request)).await {
+            Err(_) => {
+                self.unanswered.notify_one();
+                Err(EngineError::Timeout { action, limit: CALL_LIMIT })
+            }
+            Ok(answer) => answer.map_err(|status| refused(action, &status)),
+        }
     }
 }
 
@@ -275,6 +443,23 @@ fn spec(container: &Container) -> Result<Any, EngineError> {
     Ok(Any { type_url: SPEC_TYPE.to_owned(), value })
 }
 
+/// `process` of a configuration, without a terminal and with other arguments, as containerd's clients wrap it.
+fn process(spec: &[u8], args: &[String]) -> Result<Any, serde_json::Error> {
+    let mut spec: serde_json::Value = serde_json::from_slice(spec)?;
+    let mut process = spec.get_mut("process").map(serde_json::Value::take).unwrap_or_default();
+    if let Some(process) = process.as_object_mut() {
+        process.insert("args".to_owned(), args.into());
+        process.insert("terminal".to_owned(), false.into());
+    }
+    Ok(Any { type_url: PROCESS_TYPE.to_owned(), value: serde_json::to_vec(&process)? })
+}
+
+/// How a shim is told where output goes: a pipe by its path, anything else as a file to be appended to.
+fn log_uri(path: &Path) -> String {
+    let is_fifo = std::fs::metadata(path).is_ok_and(|meta| meta.file_type().is_fifo());
+    if is_fifo { path.display().to_string() } else { format!("file://{}", path.display()) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -297,6 +482,28 @@ mod tests {
     fn what_is_not_there_needs_no_removal() {
         let error = refused("delete the task", &Status::new(Code::NotFound, "task x not found"));
         assert!(absent_is_none::<()>(Err(error)).unwrap().is_none());
+    }
+
+    #[test]
+    fn a_pipe_is_named_by_its_path_and_a_file_by_its_uri() {
+        let dir = tempfile::tempdir().unwrap();
+        let (fifo, file) = (dir.path().join("a.out"), dir.path().join("a.log"));
+        nix::unistd::mkfifo(&fifo, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        assert_eq!(log_uri(&fifo), fifo.to_str().unwrap());
+        assert_eq!(log_uri(&file), format!("file://{}", file.display()));
+    }
+
+    #[test]
+    fn a_command_runs_as_the_containers_own_process_does() {
+        let spec =
+            br#"{"process":{"user":{"uid":7},"cwd":"/x","env":["A=b"],"args":["/a"],"terminal":true}}"#;
+        let any = process(spec, &["/bin/true".to_owned()]).unwrap();
+        let json: serde_json::Value = serde_json::from_slice(&any.value).unwrap();
+        let expected = serde_json::json!({
+            "user": {"uid": 7}, "cwd": "/x", "env": ["A=b"], "args": ["/bin/true"], "terminal": false
+        });
+        assert_eq!(json, expected);
+        assert!(process(b"", &[]).is_err());
     }
 
     #[test]

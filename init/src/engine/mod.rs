@@ -8,10 +8,9 @@ mod leftovers;
 use std::path::PathBuf;
 use std::time::Duration;
 
-pub use containerd::{Connection, Containerd, SOCKET, connect};
+pub use containerd::{Connection, Containerd, Link, SOCKET, connect};
 pub use embedded::Embedded;
 pub use exit::Exit;
-pub use tonic::transport::Channel;
 
 /// A container as an engine knows it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -107,10 +106,7 @@ pub trait Engine {
     /// Runs a command in a running task, as its user, with its environment and in its directory; its output is dropped.
     ///
     /// A command that takes longer than `limit` is killed, which is an error.
-    async fn exec(&self, task: &TaskId, args: &[String], limit: Duration) -> Result<Exit, EngineError> {
-        let message = format!("this engine cannot run {args:?} in {} within {limit:?}", task.id);
-        Err(EngineError::Refused { action: "run a command in the container", message, lost: false })
-    }
+    async fn exec(&self, task: &TaskId, args: &[String], limit: Duration) -> Result<Exit, EngineError>;
     /// Removes an ended task; its container stays. No task is no error.
     async fn delete_task(&self, task: &TaskId) -> Result<(), EngineError>;
     /// Removes task and container, whatever state they are in. Neither is no error.

@@ -30,7 +30,7 @@ const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 const CONFIG_LIMIT: u64 = 1 << 20;
 
 /// How long it may take to serve.
-const READY_LIMIT: Duration = Duration::from_secs(60);
+const READY_LIMIT: Duration = Duration::from_secs(30);
 /// Pause between connections while its socket is there but not yet served.
 const RETRY: Duration = Duration::from_millis(5);
 /// How long it may take to stop.
@@ -165,12 +165,13 @@ impl Daemon {
                 return End::Ordered;
             }
         };
-        match ready {
-            Ok(Ok(channel)) => {
+        let link = match ready {
+            Ok(Ok(link)) => {
                 let seconds = begun.elapsed().as_secs_f64();
                 let verb = if process.is_ours() { "ready after" } else { "still running; connected in" };
                 console::say(&format!("containerd: {verb} {seconds:.2} s"));
-                self.connection.send_replace(Some(channel));
+                self.connection.send_replace(Some(link.clone()));
+                link
             }
             Ok(Err(error)) => {
                 process.stop().await;
@@ -180,15 +181,30 @@ impl Daemon {
                 process.stop().await;
                 return End::Died(format!("did not serve within {} s, see its log", READY_LIMIT.as_secs()));
             }
-        }
+        };
         tokio::select! {
             how = process.ended() => End::Died(how),
+            () = silence(&link) => {
+                self.connection.send_replace(None);
+                process.stop().await;
+                End::Died("did not answer any more, and was stopped".to_owned())
+            }
             changed = orders.changed() => {
                 drop(changed);
                 self.connection.send_replace(None);
                 process.stop().await;
                 End::Ordered
             }
+        }
+    }
+}
+
+/// Waits until containerd hangs: a call got no answer, which may be a shim's fault, and neither does a question about itself.
+async fn silence(link: &engine::Link) {
+    loop {
+        link.unanswered().await;
+        if !link.is_alive().await {
+            return;
         }
     }
 }
@@ -296,13 +312,13 @@ fn stdio(output: &Output, ours: impl std::os::fd::AsFd) -> std::io::Result<Stdio
 }
 
 /// Waits for the socket, by inotify, and then for an answer.
-async fn connect_when_ready() -> Result<engine::Channel, std::io::Error> {
+async fn connect_when_ready() -> Result<engine::Link, std::io::Error> {
     let watch = Inotify::new()?;
     watch.watch_entries(Path::new(STATE_DIR))?;
     loop {
         if Path::new(engine::SOCKET).exists() {
             match engine::connect().await {
-                Ok(channel) => return Ok(channel),
+                Ok(link) => return Ok(link),
                 Err(EngineError::Refused { message, lost: false, .. }) => {
                     return Err(std::io::Error::other(message));
                 }

@@ -41,9 +41,7 @@ async fn try_launch<E: Engine>(engine: &E, service: &Service, logs: &Rc<Logs>) -
     let words = |error: EngineError| error.to_string();
     make_pipes(logs, service.name())?;
     // Side by side: early in the boot either may take long.
-    let preparing = async {
-        if engine.prepares() { Ok(()) } else { face::prepare(container).await }
-    };
+    let preparing = async { if engine.prepares() { Ok(()) } else { face::prepare(container).await } };
     let (prepared, ready) = tokio::join!(preparing, tokio::time::timeout(ENGINE_LIMIT, engine.ready()));
     prepared?;
     ready
