@@ -11,6 +11,7 @@
 //! | [`service`] | the operator's command |
 //! | [`watch`] | files that grow, processes that end |
 //! | [`heartbeat`] | how PID 1 knows that the supervisor does not hang |
+//! | [`timeline`] | what took how long while the machine booted |
 //! | [`cmdline`], [`sys`] | the kernel's command line; what nix does not offer |
 //! | [`rfc3339`], [`terminal`] | times as text; what may be shown to people |
 #![deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
@@ -29,4 +30,5 @@ pub mod shim;
 pub mod supervisor;
 pub mod sys;
 pub mod terminal;
+pub mod timeline;
 pub mod watch;

@@ -13,6 +13,7 @@ pub mod initrd;
 mod runtime;
 mod signal;
 mod supervision;
+pub mod timeline;
 
 pub use runtime::{BindNamespaces, Interface, Mount, Runtime};
 pub use signal::signal_number;

@@ -1,6 +1,7 @@
 //! `lkb run`.
 
-use std::path::PathBuf;
+use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use super::{Context, Outcome};
@@ -95,6 +96,10 @@ pub struct Qemu {
     #[arg(long, value_name = "FILE")]
     pub console_file: Option<PathBuf>,
 
+    /// Draw what took how long while the machine booted (SVG); drawn again whenever it has done something more
+    #[arg(long, value_name = "FILE", conflicts_with = "detach")]
+    pub boot_chart: Option<PathBuf>,
+
     /// What to run
     #[arg(value_name = "PATH")]
     pub path: PathBuf,
@@ -121,6 +126,9 @@ fn run_qemu(options: &Qemu, context: &Context) -> Outcome {
         if let Console::Terminal { interactive: true, .. } = ready.plan.console {
             context.terminal.note("Ctrl-A X quits");
         }
+        if let Some(chart) = &options.boot_chart {
+            return run_with_chart(ready, chart, context);
+        }
         match ready.exec()? {}
     }
     let machine = ready.detach()?;
@@ -133,6 +141,20 @@ fn run_qemu(options: &Qemu, context: &Context) -> Outcome {
         "the machine runs as process {pid}\nconsole: {console}\nto stop it: lkb stop {stop}"
     ));
     Ok(ExitCode::SUCCESS)
+}
+
+fn run_with_chart(ready: qemu::Ready, chart: &Path, context: &Context) -> Outcome {
+    let machine = ready.run_with_chart(chart)?;
+    if machine.drawn {
+        context.terminal.note(format_args!("boot chart: {}", chart.display()));
+    } else {
+        context.terminal.note(
+            "the machine said nothing about its boot, so there is no chart: its init is not ours, it did not come that \
+             far, or its kernel has no virtio_console",
+        );
+    }
+    let code = machine.status.code().or_else(|| machine.status.signal().map(|signal| 128 + signal));
+    Ok(ExitCode::from(code.and_then(|code| u8::try_from(code).ok()).unwrap_or(1)))
 }
 
 impl Qemu {

@@ -12,6 +12,7 @@ use super::watchdog::Watchdog;
 use crate::cmdline::Cmdline;
 use crate::device::hotplug::Queue;
 use crate::power::Action;
+use crate::timeline::Timeline;
 
 /// PID 1: the kernel's side, and all that is remembered.
 #[derive(Debug)]
@@ -36,6 +37,8 @@ pub struct Machine<S> {
     pub(super) ending: Ending,
     /// Why PID 1 cannot go on.
     pub(super) failure: Option<String>,
+    /// What was done so far, until it is written.
+    pub(super) timeline: Timeline,
     /// Lines from before there was a console.
     unsaid: Vec<String>,
     has_console: bool,
@@ -83,6 +86,7 @@ impl<S: System> Machine<S> {
             unshown_on: None,
             ending: Ending { action: Action::Reboot, asked: Duration::ZERO, deadline: Duration::ZERO },
             failure: None,
+            timeline: Timeline::default(),
             unsaid: Vec::new(),
             has_console: false,
         }

@@ -32,6 +32,7 @@ mod mountinfo;
 mod shutdown;
 mod state;
 mod system;
+mod timeline;
 mod watchdog;
 
 use nix::sys::signal::Signal;

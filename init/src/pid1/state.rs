@@ -2,7 +2,7 @@
 
 use super::machine::Machine;
 use super::system::System;
-use super::{cruise, early, shutdown};
+use super::{cruise, early, shutdown, timeline};
 
 /// Where PID 1 is in the life of the machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,7 +68,10 @@ pub fn run<S: System>(machine: &mut Machine<S>) {
 /// The same, from a state in the middle.
 pub(super) fn run_from<S: System>(machine: &mut Machine<S>, mut state: State) {
     while let Some(step) = step::<S>(state) {
-        state = step(machine);
+        let begun = machine.system.now();
+        let next = step(machine);
+        timeline::note(machine, state, begun, next);
+        state = next;
     }
 }
 

@@ -1,16 +1,20 @@
 //! What the `service` command and the supervisor say to each other: one JSON object a line, one request a connection.
+//!
+//! Most answers are one line. [`Request::Logs`] and [`Request::Events`] are answered by a line for each thing told, and
+//! [`Answer::End`] when there is no more; when they are followed there is no end but that of the connection.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
 use crate::engine::Exit;
+use crate::timeline::Timeline;
 
 /// The supervisor's socket; only root may connect.
 pub const SOCKET: &str = "/run/lkb/supervisor.sock";
 /// Longest request (bytes).
 pub const REQUEST_LIMIT: u64 = 4096;
-/// Longest answer (bytes): enough for thousands of services.
+/// Longest line of an answer (bytes): enough for thousands of services.
 pub const ANSWER_LIMIT: u64 = 4 << 20;
 
 /// What an operator asks.
@@ -39,6 +43,28 @@ pub enum Request {
         /// Its name.
         name: String,
     },
+    /// What was said.
+    Logs(LogQuery),
+    /// What became of services.
+    Events {
+        /// And what will.
+        follow: bool,
+    },
+    /// The boot time-line.
+    Boot,
+}
+
+/// Which lines are wanted.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogQuery {
+    /// Whose; without it, everybody's.
+    pub name: Option<String>,
+    /// Those that are said from now on as well.
+    pub follow: bool,
+    /// Only so many of those from before, the newest.
+    pub lines: Option<usize>,
+    /// Only those from this time on (microseconds since 1970).
+    pub since: Option<u64>,
 }
 
 /// What the supervisor answers.
@@ -50,11 +76,90 @@ pub enum Answer {
         /// In name order.
         services: Vec<ServiceStatus>,
     },
+    /// A line of a log.
+    Line(LogLine),
+    /// A change of a service.
+    Event(Event),
+    /// Something was lost, because nobody read it in time.
+    Lost {
+        /// How many lines or events.
+        count: u64,
+    },
+    /// There is no more.
+    End,
+    /// The boot time-line.
+    Boot {
+        /// As it is now.
+        timeline: Timeline,
+    },
+    /// There is no such service.
+    Unknown {
+        /// In words.
+        message: String,
+    },
     /// Why not.
     Error {
         /// In words.
         message: String,
     },
+}
+
+/// Which of a process's two outputs a line came from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Stream {
+    /// Standard output.
+    Out,
+    /// Standard error.
+    Err,
+}
+
+impl Stream {
+    /// What is put behind a source's name: `.out` for standard output, as LinuxKit names logs.
+    #[must_use]
+    pub const fn suffix(self) -> &'static str {
+        match self {
+            Self::Out => ".out",
+            Self::Err => "",
+        }
+    }
+}
+
+/// A line of a log.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogLine {
+    /// When it was read (RFC 3339, UTC, microseconds).
+    pub time: String,
+    /// Whose it is.
+    pub source: String,
+    /// Where it came from.
+    pub stream: Stream,
+    /// What it says.
+    pub text: String,
+}
+
+/// A change of a service.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Event {
+    /// When (RFC 3339, UTC, microseconds).
+    pub time: String,
+    /// Whose.
+    pub service: String,
+    /// The state before it.
+    pub from: State,
+    /// The state after it.
+    pub to: State,
+    /// Whether it serves after it.
+    #[serde(default)]
+    pub ready: bool,
+    /// How it answers after it, if it is asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub health: Option<Health>,
+    /// The first process after it.
+    pub pid: Option<u32>,
+    /// Why: how it ended, or what kept it from starting.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
 }
 
 /// Where a service is in its life.
@@ -209,6 +314,12 @@ pub struct LastExit {
     pub oom: bool,
 }
 
+impl std::fmt::Display for LastExit {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}{}", self.exit, if self.oom { ", out of memory" } else { "" })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -218,6 +329,10 @@ mod tests {
         let cases = [
             (Request::List, r#"{"command":"list"}"#),
             (Request::Stop { name: "slapd".into() }, r#"{"command":"stop","name":"slapd"}"#),
+            (
+                Request::Logs(LogQuery { name: Some("slapd".into()), lines: Some(9), ..LogQuery::default() }),
+                r#"{"command":"logs","name":"slapd","follow":false,"lines":9,"since":null}"#,
+            ),
         ];
         for (request, line) in cases {
             assert_eq!(serde_json::to_string(&request).unwrap(), line);

@@ -2,11 +2,13 @@
 
 mod backoff;
 mod board;
+mod boot_port;
 mod console;
 mod containerd;
 mod control;
 mod dependencies;
 mod driver;
+mod events;
 mod face;
 mod hearing;
 mod heartbeat;
@@ -17,9 +19,11 @@ mod one_shot;
 mod plan;
 mod probe;
 mod registry;
+mod reports;
 mod scan;
 mod state_file;
 mod tail;
+mod timeline;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -31,16 +35,19 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use self::containerd::Daemon;
 use driver::Order;
-use logs::Logs;
+use logs::memlogd;
 use one_shot::Outcome;
 use plan::Plan;
 use registry::Registry;
+use reports::Reports;
+use timeline::Recorder;
 
 use crate::runtime::signal_name;
 use crate::watch::{inotify, process};
 
 use crate::engine::{Containerd, Embedded, Engine};
 use crate::power::{self, Action};
+use crate::timeline::{self as boot_timeline, Kind};
 
 /// Runs `init supervisor` until SIGTERM, and then until everything has stopped.
 #[must_use]
@@ -70,8 +77,11 @@ pub fn main() -> ExitCode {
 
 async fn supervise() -> std::io::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
-    let logs = Logs::start()?;
+    let reports = Reports::start()?;
     let image = scan::scan(Path::new("/"), &mut |line| console::say(&line));
+    if image.containers().any(|found| memlogd::is_wanted(&found.config)) {
+        memlogd::serve(&reports.logs);
+    }
     let plan = plan::plan(image);
     for problem in &plan.problems {
         console::say(problem);
@@ -79,11 +89,11 @@ async fn supervise() -> std::io::Result<()> {
     if Path::new(containerd::BINARY).exists() {
         let daemon = Rc::new(Daemon::default());
         let engine = Rc::new(Containerd::new(daemon.connection()));
-        let kept = Rc::clone(&daemon);
-        tokio::task::spawn_local(async move { kept.keep().await });
-        run(plan, &engine, Some(&daemon), &logs, &mut terminate).await;
+        let (kept, timeline) = (Rc::clone(&daemon), Rc::clone(&reports.timeline));
+        tokio::task::spawn_local(async move { kept.keep(&timeline).await });
+        run(plan, &engine, Some(&daemon), &reports, &mut terminate).await;
     } else {
-        run(plan, &Rc::new(Embedded::default()), None, &logs, &mut terminate).await;
+        run(plan, &Rc::new(Embedded::default()), None, &reports, &mut terminate).await;
     }
     Ok(())
 }
@@ -92,28 +102,33 @@ async fn run<E: Engine + 'static>(
     plan: Plan,
     engine: &Rc<E>,
     daemon: Option<&Rc<Daemon>>,
-    logs: &Rc<Logs>,
+    reports: &Rc<Reports>,
     terminate: &mut Signal,
 ) {
-    let registry = Rc::new(Registry::start(engine, plan.services, plan.dependencies, logs));
-    tokio::task::spawn_local(control::serve(Rc::clone(&registry)));
+    let registry = Rc::new(Registry::start(engine, plan.services, plan.dependencies, reports));
+    tokio::task::spawn_local(control::serve(Rc::clone(&registry), Rc::clone(reports)));
     tokio::select! {
-        () = boot(&plan.onboot, &registry, daemon, logs) => { terminate.recv().await; }
+        () = boot(&plan.onboot, &registry, daemon, reports) => { terminate.recv().await; }
         _ = terminate.recv() => one_shot::ONBOOT.cancel().await,
     }
-    shut_down(&plan.onshutdown, &registry, daemon).await;
-    logs.finish();
+    shut_down(&plan.onshutdown, &registry, daemon, &reports.timeline).await;
+    reports.logs.finish();
+    reports.timeline.flush().await;
 }
 
 /// Volumes and `onboot`, and then the services may start.
-async fn boot(onboot: &[plan::OneShot], registry: &Registry, daemon: Option<&Rc<Daemon>>, logs: &Logs) {
+async fn boot(onboot: &[plan::OneShot], registry: &Registry, daemon: Option<&Rc<Daemon>>, reports: &Reports) {
     let begun = Instant::now();
-    if let Err(reason) = face::volumes().await {
+    let timeline = &reports.timeline;
+    let step = timeline.begin(Kind::Onboot, "volumes");
+    let volumes = face::volumes().await;
+    step.end_with(&volumes);
+    if let Err(reason) = volumes {
         console::say(&format!("volumes: {reason}"));
     }
-    let outcome = one_shot::ONBOOT.run(onboot).await;
+    let outcome = one_shot::ONBOOT.run(onboot, timeline).await;
     // Not earlier: `onboot` may mount a disk on /var.
-    logs.write_files();
+    reports.logs.write_files();
     console::say(&format!("supervisor: onboot ended after {:.2} s", begun.elapsed().as_secs_f64()));
     if let Some(daemon) = daemon {
         daemon.renew_if_hidden().await;
@@ -146,16 +161,31 @@ fn take_down(step: &str, action: Action) {
 }
 
 /// Services, `onshutdown`, containerd, mounts: in this order.
-async fn shut_down(onshutdown: &[plan::OneShot], registry: &Registry, daemon: Option<&Rc<Daemon>>) {
+async fn shut_down(
+    onshutdown: &[plan::OneShot],
+    registry: &Registry,
+    daemon: Option<&Rc<Daemon>>,
+    timeline: &Rc<Recorder>,
+) {
     let begun = Instant::now();
-    for (name, limit) in registry.shut_down().await {
+    let step = timeline.begin(Kind::Shutdown, "services");
+    let left = registry.shut_down().await;
+    for (name, limit) in &left {
         console::say(&format!("{name}: did not stop within {} s", limit.as_secs_f64()));
     }
-    one_shot::ONSHUTDOWN.run(onshutdown).await;
+    let names: Vec<&str> = left.iter().map(|(name, _)| name.as_str()).collect();
+    let stopped = if left.is_empty() { Ok(()) } else { Err(format!("did not stop: {}", names.join(", "))) };
+    step.end_with(&stopped);
+    one_shot::ONSHUTDOWN.run(onshutdown, timeline).await;
     if let Some(daemon) = daemon {
+        let step = timeline.begin(Kind::Shutdown, "containerd");
         daemon.stop().await;
+        step.end(boot_timeline::Outcome::Ok, "");
     }
-    if let Err(reason) = face::release().await {
+    let step = timeline.begin(Kind::Shutdown, "mounts");
+    let released = face::release().await;
+    step.end_with(&released);
+    if let Err(reason) = released {
         console::say(&format!("mounts: {reason}"));
     }
     console::say(&format!("supervisor: everything stopped after {:.2} s", begun.elapsed().as_secs_f64()));

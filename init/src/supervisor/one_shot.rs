@@ -1,8 +1,10 @@
 //! Containers that run once, one after another: `onboot` and `onshutdown`.
 
+use std::fmt;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use image_layout::OnFailure;
@@ -14,9 +16,11 @@ use super::logs::Stream;
 use super::plan::OneShot;
 use super::process::{Handle, ProcessId};
 use super::tail::Tail;
+use super::timeline::Recorder;
 use super::{console, face, state_file};
 use crate::engine::Exit;
 use crate::runtime::RUNTIME_FAILED;
+use crate::timeline::Kind;
 
 /// How long the runtime may take to end its container, after it was told to.
 const STOP_PATIENCE: Duration = Duration::from_secs(10);
@@ -28,13 +32,17 @@ pub struct Sequence {
     pub name: &'static str,
     /// How long each may take that says nothing itself.
     pub deadline: Duration,
+    /// What the time-line calls its steps.
+    pub kind: Kind,
 }
 
 /// Before the services. LinuxKit waits for ever, and so a missing network blocks its boot; formatting a large disk
 /// or filling a swap file takes minutes.
-pub const ONBOOT: Sequence = Sequence { name: "onboot", deadline: Duration::from_secs(15 * 60) };
+pub const ONBOOT: Sequence =
+    Sequence { name: "onboot", deadline: Duration::from_secs(15 * 60), kind: Kind::Onboot };
 /// After the services: nobody may keep a machine from going down.
-pub const ONSHUTDOWN: Sequence = Sequence { name: "shutdown", deadline: Duration::from_secs(30) };
+pub const ONSHUTDOWN: Sequence =
+    Sequence { name: "shutdown", deadline: Duration::from_secs(30), kind: Kind::Shutdown };
 
 /// What comes after a sequence.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -57,6 +65,12 @@ struct End {
     exit: Exit,
     /// Whether it had to be stopped.
     late: bool,
+}
+
+impl fmt::Display for End {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}{}", if self.late { "too late: " } else { "" }, self.exit)
+    }
 }
 
 impl End {
@@ -128,7 +142,7 @@ impl Progress {
 impl Sequence {
     /// Runs all `steps` that have not run yet, up to one whose failure ends it. To be cancelled by
     /// [`Sequence::cancel`], not by dropping alone.
-    pub async fn run(&self, steps: &[OneShot]) -> Outcome {
+    pub async fn run(&self, steps: &[OneShot], timeline: &Rc<Recorder>) -> Outcome {
         let file = self.state_file();
         let mut progress: Progress = state_file::read(&file).unwrap_or_default();
         if progress.finished {
@@ -139,11 +153,17 @@ impl Sequence {
         }
         for step in steps {
             let begun = Instant::now();
-            let end = match progress.todo(&step.id) {
+            let todo = progress.todo(&step.id);
+            if todo == Todo::Nothing {
+                continue;
+            }
+            let recorded = timeline.begin(self.kind, &step.id);
+            let end = match todo {
                 Todo::Nothing => continue,
                 Todo::Run => self.run_step(step, &mut progress).await,
                 Todo::Adopt(process) => self.adopt(step, process).await,
             };
+            recorded.end_with(&if end.is_success() { Ok(()) } else { Err(end) });
             progress.note(&step.id, None, Some(end.exit));
             progress.outcome = end.outcome(step);
             progress.finished = progress.outcome != Outcome::GoOn;
@@ -268,11 +288,11 @@ impl Sequence {
     }
 
     fn report(&self, step: &OneShot, end: End, took: Duration) {
-        let (seconds, exit) = (took.as_secs_f64(), end.exit);
-        let words = match end {
-            _ if end.is_success() => format!("done in {seconds:.2} s"),
-            End { late: true, .. } => format!("FAILED: too late: {exit} after {seconds:.2} s"),
-            End { late: false, .. } => format!("FAILED: {exit} after {seconds:.2} s"),
+        let seconds = took.as_secs_f64();
+        let words = if end.is_success() {
+            format!("done in {seconds:.2} s")
+        } else {
+            format!("FAILED: {end} after {seconds:.2} s")
         };
         console::say(&format!("{} {}: {words}", self.name, step.id));
     }

@@ -42,6 +42,13 @@ pub struct Image {
     pub onshutdown: Vec<Found>,
 }
 
+impl Image {
+    /// All of them.
+    pub fn containers(&self) -> impl Iterator<Item = &Found> {
+        [&self.onboot, &self.services, &self.onshutdown].into_iter().flatten()
+    }
+}
+
 /// What is run, in the order in which it is run.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Plan {

@@ -12,10 +12,11 @@ use super::board::Board;
 use super::console;
 use super::dependencies::{Dependencies, Standing};
 use super::driver::{self, Driver, Order, Surroundings, is_down};
-use super::logs::Logs;
 use super::machine::KILL_PATIENCE;
 use super::plan::Service;
+use super::reports::Reports;
 use crate::engine::Engine;
+use crate::service::nearest::no_such_service;
 use crate::service::protocol::{Answer, Request, ServiceStatus, State};
 
 /// Services that are being created at the same time: more only make each other slow.
@@ -53,7 +54,7 @@ impl Registry {
         engine: &Rc<E>,
         services: Vec<Service>,
         dependencies: Dependencies,
-        logs: &Rc<Logs>,
+        reports: &Rc<Reports>,
     ) -> Self {
         let starts = Rc::new(Semaphore::new(STARTS_AT_ONCE));
         let mut registry = Self { services: BTreeMap::new(), dependencies, board: Board::default() };
@@ -66,7 +67,7 @@ impl Registry {
                 engine: Rc::clone(engine),
                 starts: Rc::clone(&starts),
                 board: registry.board.clone(),
-                logs: Rc::clone(logs),
+                reports: Rc::clone(reports),
             };
             let (driver, status) = Driver::new(surroundings, service, needs);
             let (orders, receiver) = mpsc::channel(ORDERS);
@@ -120,6 +121,11 @@ impl Registry {
         left
     }
 
+    /// The names of all services, in order.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.services.keys().map(String::as_str)
+    }
+
     /// Does what an operator asks, and answers when it is done or will not be.
     pub async fn answer(&self, request: Request) -> Answer {
         let (name, order) = match request {
@@ -131,12 +137,12 @@ impl Registry {
             Request::Start { name } => (name, Some(Order::Start)),
             Request::Stop { name } => (name, Some(Order::Stop)),
             Request::Restart { name } => (name, Some(Order::Restart)),
+            Request::Logs(_) | Request::Events { .. } | Request::Boot => {
+                return Answer::Error { message: "that is not about the state of services".to_owned() };
+            }
         };
         let Some(entry) = self.services.get(&name) else {
-            let known: Vec<&str> = self.services.keys().map(String::as_str).collect();
-            return Answer::Error {
-                message: format!("there is no service {name:?}; there are: {}", known.join(", ")),
-            };
+            return no_such_service(&name, &self.names().collect::<Vec<_>>());
         };
         match order {
             Some(Order::Start) => {

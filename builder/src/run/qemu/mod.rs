@@ -8,9 +8,11 @@
 //! | `stop.rs` | the power button |
 //! | `state.rs` | what a machine keeps on the host: MAC address, disks, metadata CD |
 //! | `launch.rs` | becomes QEMU, or leaves it behind |
+//! | `chart.rs` | runs QEMU, and draws the machine's boot |
 
 mod accelerator;
 mod boot;
+mod chart;
 mod command_line;
 mod launch;
 mod state;
@@ -24,6 +26,7 @@ use std::process::ExitStatus;
 use thiserror::Error;
 
 pub use boot::Mode;
+pub use chart::Charted;
 pub use command_line::{Boot, Console, Drive, Network, Plan, command_line};
 pub use launch::{Detached, Ready};
 pub use state::StateError;
@@ -132,6 +135,14 @@ pub enum QemuError {
     Start {
         /// The program.
         program: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// The boot chart cannot be written.
+    #[error("cannot write the boot chart {}", path.display())]
+    Chart {
+        /// The file.
+        path: PathBuf,
         /// Why not.
         source: io::Error,
     },

@@ -5,6 +5,7 @@ use std::fs::{File, OpenOptions};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
@@ -18,7 +19,9 @@ use crate::runtime::read_bounded;
 use crate::supervisor::backoff::Backoff;
 use crate::supervisor::inotify::Inotify;
 use crate::supervisor::process::{Handle, ProcessId};
+use crate::supervisor::timeline::{Recorder, Token};
 use crate::supervisor::{console, state_file};
+use crate::timeline::{Kind, Outcome};
 
 /// Where it is, if the image has it.
 pub const BINARY: &str = "/usr/bin/containerd";
@@ -126,17 +129,18 @@ impl Daemon {
     }
 
     /// Keeps it running until it is told to stop.
-    pub async fn keep(&self) {
+    pub async fn keep(&self, timeline: &Rc<Recorder>) {
         let mut orders = self.orders.subscribe();
         let mut backoff = Backoff::default();
         loop {
             let order = *orders.borrow_and_update();
             let Order::Run(_) = order else { break };
             let begun = Instant::now();
+            let step = timeline.begin(Kind::Engine, "containerd");
             let end = match Process::adopt_or_start() {
                 Ok(process) => {
                     self.state.set(Some(process.state));
-                    self.attend(process, &mut orders).await
+                    self.attend(process, &mut orders, step).await
                 }
                 Err(error) => End::Died(format!("cannot be started: {error}")),
             };
@@ -154,7 +158,7 @@ impl Daemon {
     }
 
     /// Serves one process: connects to it, and waits for its end or for an order.
-    async fn attend(&self, mut process: Process, orders: &mut watch::Receiver<Order>) -> End {
+    async fn attend(&self, mut process: Process, orders: &mut watch::Receiver<Order>, step: Token) -> End {
         let begun = Instant::now();
         let ready = tokio::select! {
             ready = tokio::time::timeout(READY_LIMIT, connect_when_ready()) => ready,
@@ -171,6 +175,7 @@ impl Daemon {
                 let verb = if process.is_ours() { "ready after" } else { "still running; connected in" };
                 console::say(&format!("containerd: {verb} {seconds:.2} s"));
                 self.connection.send_replace(Some(link.clone()));
+                step.end(Outcome::Ok, "");
                 link
             }
             Ok(Err(error)) => {

@@ -8,6 +8,7 @@ use tokio::sync::watch;
 
 use crate::engine::Exit;
 use crate::service::protocol::{LastExit, ServiceStatus, State};
+use crate::supervisor::events::Events;
 use crate::supervisor::machine::{Machine, Past};
 use crate::supervisor::{console, state_file};
 
@@ -18,6 +19,8 @@ pub struct Ledger {
     path: PathBuf,
     /// Whether the file has what the status says.
     written: bool,
+    /// The status that listeners for changes know.
+    told: ServiceStatus,
 }
 
 impl Ledger {
@@ -32,7 +35,8 @@ impl Ledger {
             status.time_in.clear();
             status
         });
-        (Self { status: watch::Sender::new(status), path, written: false }, before)
+        let told = status.clone();
+        (Self { status: watch::Sender::new(status), path, written: false, told }, before)
     }
 
     /// Whoever looks at it from elsewhere.
@@ -45,7 +49,7 @@ impl Ledger {
     ///
     /// `state` is not the machine's while its container is still being removed; `keep_wanted` is set when it is
     /// stopped because the machine goes down.
-    pub fn note(&mut self, machine: &Machine, state: State, keep_wanted: bool) {
+    pub fn note(&mut self, machine: &Machine, state: State, keep_wanted: bool, events: &Events) {
         let news = self.status.send_if_modified(|status| {
             let before = status.clone();
             if status.state != state || status.pid != machine.pid() {
@@ -62,6 +66,11 @@ impl Ledger {
             status.problem = machine.problem();
             *status != before
         });
+        if news {
+            let now = self.status.borrow().clone();
+            events.note(&self.told, &now);
+            self.told = now;
+        }
         self.save(news);
     }
 

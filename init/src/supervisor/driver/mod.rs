@@ -25,9 +25,12 @@ use super::machine::{Action, Event, Machine, Question};
 use super::memory::OomWatch;
 use super::plan::Service;
 use super::probe::{self, Listener, Subject};
+use super::reports::Reports;
+use super::timeline::Token;
 use crate::engine::{Engine, Exit, TaskState};
 use crate::service::protocol::{ServiceStatus, State};
 use crate::terminal::cut;
+use crate::timeline::{Kind, Outcome};
 use ledger::Ledger;
 
 /// How much is said of a service's last line before it failed, in characters: the console is not the log.
@@ -64,8 +67,8 @@ pub struct Surroundings<E> {
     pub starts: Rc<Semaphore>,
     /// How the others stand.
     pub board: Board,
-    /// Where what they say goes.
-    pub logs: Rc<Logs>,
+    /// Where what happens to them is told.
+    pub reports: Rc<Reports>,
 }
 
 /// A service and all that is going on about it.
@@ -73,7 +76,7 @@ pub struct Driver<E> {
     engine: Rc<E>,
     starts: Rc<Semaphore>,
     board: Board,
-    logs: Rc<Logs>,
+    reports: Rc<Reports>,
     service: Rc<Service>,
     needs: Vec<Need>,
     machine: Machine,
@@ -95,6 +98,8 @@ pub struct Driver<E> {
     health_listener: Option<Rc<Mutex<Listener>>>,
     /// Where the logs were when it was last started.
     log_start: u64,
+    /// On the time-line, from its start until it is ready.
+    becoming_ready: Option<Token>,
 }
 
 impl<E: Engine + 'static> Driver<E> {
@@ -104,9 +109,9 @@ impl<E: Engine + 'static> Driver<E> {
         service: Service,
         needs: Vec<Need>,
     ) -> (Self, watch::Receiver<ServiceStatus>) {
-        let Surroundings { engine, starts, board, logs } = surroundings;
+        let Surroundings { engine, starts, board, reports } = surroundings;
         // Now, so that what it says is read even if it was started by a former supervisor.
-        if let Err(reason) = make_pipes(&logs, service.name()) {
+        if let Err(reason) = make_pipes(&reports.logs, service.name()) {
             console::say(&format!("{}: {reason}", service.name()));
         }
         let (ledger, before) = Ledger::open(service.name());
@@ -118,7 +123,7 @@ impl<E: Engine + 'static> Driver<E> {
             engine,
             starts,
             board,
-            logs,
+            reports,
             service: Rc::new(service),
             needs,
             machine,
@@ -134,6 +139,7 @@ impl<E: Engine + 'static> Driver<E> {
             ready_listener: None,
             health_listener: None,
             log_start: 0,
+            becoming_ready: None,
         };
         (driver, status)
     }
@@ -197,6 +203,10 @@ impl<E: Engine + 'static> Driver<E> {
         }
         // As things are now, so that nothing is started on old news.
         self.tell(Event::Gate(self.board.gate(&self.needs)));
+        if matches!(event, Event::Started(_)) && self.service.ready.is_some() {
+            let name = format!("{}/ready", self.service.name());
+            self.becoming_ready = Some(self.reports.timeline.begin(Kind::Service, &name));
+        }
         self.tell(event);
         self.publish();
     }
@@ -211,10 +221,10 @@ impl<E: Engine + 'static> Driver<E> {
         let (engine, service) = (Rc::clone(&self.engine), Rc::clone(&self.service));
         match action {
             Action::Launch => {
-                self.log_start = self.logs.position();
+                self.log_start = self.reports.logs.position();
                 self.listen();
-                let (starts, logs) = (Rc::clone(&self.starts), Rc::clone(&self.logs));
-                self.queue.push_back(Box::pin(work::launch(engine, starts, service, logs)));
+                let (starts, reports) = (Rc::clone(&self.starts), Rc::clone(&self.reports));
+                self.queue.push_back(Box::pin(work::launch(engine, starts, service, reports)));
             }
             Action::Watch => self.watching = Some(Box::pin(work::watch(engine, service))),
             Action::Signal { number, all } => {
@@ -255,13 +265,15 @@ impl<E: Engine + 'static> Driver<E> {
     fn listen(&mut self) {
         let service = Rc::clone(&self.service);
         let listener = |probe: Option<&Probe>| match probe {
-            Some(Probe::Log(pattern)) => match Listener::new(pattern, self.logs.follow(service.name())) {
-                Ok(listener) => Some(Rc::new(Mutex::new(listener))),
-                Err(reason) => {
-                    console::say(&format!("{}: {reason}", service.name()));
-                    None
+            Some(Probe::Log(pattern)) => {
+                match Listener::new(pattern, self.reports.logs.follow(service.name())) {
+                    Ok(listener) => Some(Rc::new(Mutex::new(listener))),
+                    Err(reason) => {
+                        console::say(&format!("{}: {reason}", service.name()));
+                        None
+                    }
                 }
-            },
+            }
             _ => None,
         };
         let ready = listener(service.ready.as_ref().map(|ready| &ready.probe));
@@ -271,7 +283,7 @@ impl<E: Engine + 'static> Driver<E> {
 
     fn tell_last_words(&self) {
         let name = self.service.name();
-        if let Some(line) = self.logs.last_since(name, self.log_start) {
+        if let Some(line) = self.reports.logs.last_since(name, self.log_start) {
             console::say(&format!("{name}: {}", cut(&line.text, LAST_WORDS)));
         }
     }
@@ -325,7 +337,18 @@ impl<E: Engine + 'static> Driver<E> {
             state => state,
         };
         self.board.set(self.service.name(), self.machine.standing());
-        self.ledger.note(&self.machine, state, self.going_down);
+        self.ledger.note(&self.machine, state, self.going_down, &self.reports.events);
+        if self.machine.ready() || self.machine.state() != State::Running {
+            self.end_becoming_ready();
+        }
+    }
+
+    fn end_becoming_ready(&mut self) {
+        let Some(step) = self.becoming_ready.take() else { return };
+        match (self.machine.ready(), self.machine.problem()) {
+            (true, _) => step.end(Outcome::Ok, ""),
+            (false, reason) => step.end(Outcome::Failed, reason.unwrap_or_else(|| "it was not".to_owned())),
+        }
     }
 }
 

@@ -10,7 +10,9 @@ use crate::engine::{Engine, EngineError, Exit, TaskState};
 use crate::supervisor::logs::Logs;
 use crate::supervisor::machine::Event;
 use crate::supervisor::plan::Service;
+use crate::supervisor::reports::Reports;
 use crate::supervisor::{console, face};
+use crate::timeline::Kind;
 
 /// How long a start waits for the engine.
 pub const ENGINE_LIMIT: Duration = Duration::from_secs(60);
@@ -22,11 +24,11 @@ pub async fn launch<E: Engine>(
     engine: Rc<E>,
     starts: Rc<Semaphore>,
     service: Rc<Service>,
-    logs: Rc<Logs>,
+    reports: Rc<Reports>,
 ) -> Option<Event> {
     // Never closed, so there is always a permit in the end.
     let _permit = starts.acquire().await;
-    match try_launch(&*engine, &service, &logs).await {
+    match try_launch(&*engine, &service, &reports).await {
         Ok(pid) => Some(Event::Started(pid)),
         Err(reason) => {
             // Best effort: a start cleans up once more before it creates.
@@ -36,23 +38,39 @@ pub async fn launch<E: Engine>(
     }
 }
 
-async fn try_launch<E: Engine>(engine: &E, service: &Service, logs: &Rc<Logs>) -> Result<u32, String> {
-    let container = &service.container;
-    let words = |error: EngineError| error.to_string();
+async fn try_launch<E: Engine>(engine: &E, service: &Service, reports: &Reports) -> Result<u32, String> {
+    let step = |part| reports.timeline.begin(Kind::Service, &format!("{}/{part}", service.name()));
+    let create = step("create");
+    let created = create_container(engine, service, &reports.logs).await;
+    create.end_with(&created);
+    let pid = created?;
+    let start = step("start");
+    let started = start_container(engine, service, pid).await;
+    start.end_with(&started);
+    started.map(|()| pid)
+}
+
+async fn create_container<E: Engine>(engine: &E, service: &Service, logs: &Rc<Logs>) -> Result<u32, String> {
     make_pipes(logs, service.name())?;
     // Side by side: early in the boot either may take long.
-    let preparing = async { if engine.prepares() { Ok(()) } else { face::prepare(container).await } };
+    let preparing =
+        async { if engine.prepares() { Ok(()) } else { face::prepare(&service.container).await } };
     let (prepared, ready) = tokio::join!(preparing, tokio::time::timeout(ENGINE_LIMIT, engine.ready()));
     prepared?;
-    ready
-        .map_err(|_| words(EngineError::Timeout { action: "reach containerd", limit: ENGINE_LIMIT }))?
-        .map_err(words)?;
-    let pid = engine.create(container).await.map_err(words)?;
+    let late = EngineError::Timeout { action: "reach containerd", limit: ENGINE_LIMIT };
+    ready.unwrap_or(Err(late)).map_err(words)?;
+    engine.create(&service.container).await.map_err(words)
+}
+
+async fn start_container<E: Engine>(engine: &E, service: &Service, pid: u32) -> Result<(), String> {
     if service.attach && !engine.prepares() {
-        face::attach(container, pid).await?;
+        face::attach(&service.container, pid).await?;
     }
-    engine.start(&container.task).await.map_err(words)?;
-    Ok(pid)
+    engine.start(&service.container.task).await.map_err(words)
+}
+
+fn words(error: EngineError) -> String {
+    error.to_string()
 }
 
 /// Waits for the end of a task, through whatever happens to the engine meanwhile.

@@ -4,26 +4,7 @@ use std::rc::Rc;
 use std::time::SystemTime;
 
 use crate::rfc3339;
-
-/// Which of a process's two outputs a line came from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Stream {
-    /// Standard output.
-    Out,
-    /// Standard error.
-    Err,
-}
-
-impl Stream {
-    /// What is put behind a source's name: `.out` for standard output, as LinuxKit names logs.
-    #[must_use]
-    pub const fn suffix(self) -> &'static str {
-        match self {
-            Self::Out => ".out",
-            Self::Err => "",
-        }
-    }
-}
+pub use crate::service::protocol::Stream;
 
 /// One line.
 #[derive(Debug, Clone, PartialEq, Eq)]

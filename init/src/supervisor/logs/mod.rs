@@ -8,6 +8,7 @@
 //! | `ring.rs` | the newest lines, in memory |
 //! | `disk.rs`, `rotation.rs` | files under `/var/log` |
 //! | `follow.rs` | those who listen |
+//! | `memlogd.rs` | LinuxKit's sockets |
 //! | `line.rs` | one line |
 //!
 //! Every quantity has a limit: [`MEMORY_LIMIT`], [`split::LINE_LIMIT`], [`bucket::RATE`], [`rotation::FILE_LIMIT`],
@@ -18,6 +19,7 @@ mod disk;
 mod fifo;
 mod follow;
 mod line;
+pub mod memlogd;
 mod pump;
 mod ring;
 mod rotation;
@@ -127,7 +129,8 @@ impl Logs {
         let key = (name.to_owned(), stream);
         let path = self.fifos.join(fifo_name(name, stream));
         if !self.pumps.borrow().contains_key(&key) {
-            let pump = Pump::start(self, fifo::open(&path)?, name, stream)?;
+            let pump = Pump::new(fifo::open(&path)?, name, stream)?;
+            tokio::task::spawn_local(Rc::clone(&pump).run(Rc::downgrade(self)));
             self.pumps.borrow_mut().insert(key, pump);
             self.add_file(name, stream);
         }
@@ -140,10 +143,16 @@ impl Logs {
         self.followers.add(Some(name))
     }
 
-    /// Hears everything that is said from now on.
+    /// Hears what is said from now on: by `name`, or by everybody.
     #[must_use]
-    pub fn follow_all(&self) -> Follower {
-        self.followers.add(None)
+    pub fn follow_one_or_all(&self, name: Option<&str>) -> Follower {
+        self.followers.add(name)
+    }
+
+    /// Who has said something that is still known.
+    #[must_use]
+    pub fn sources(&self) -> Vec<Rc<str>> {
+        self.ring.borrow().sources().cloned().collect()
     }
 
     /// What `name` said last, even without an end of line: on standard error if it said anything there, else on
@@ -208,6 +217,12 @@ impl Logs {
             pump.drain(self);
         }
         self.disk.borrow_mut().close();
+    }
+
+    /// Whether what `name` says goes into files: the names of services, and our own.
+    #[must_use]
+    pub fn has_file(&self, name: &str) -> bool {
+        self.files.borrow().keys().any(|(source, _)| source == name)
     }
 
     /// Lines that were read from a stream.
@@ -384,7 +399,7 @@ mod tests {
         let mut err = local(async {
             let logs = place.logs();
             logs.write_files();
-            let mut follower = logs.follow_all();
+            let mut follower = logs.follow_one_or_all(None);
             let mut err = service(&logs, "a", Stream::Err);
             err.write_all(b"one\n").unwrap();
             follower.next().await.unwrap();

@@ -42,16 +42,14 @@ enum Turn {
 }
 
 impl Pump {
-    /// Begins to read `fd`, as a task of the current `LocalSet`, for as long as there are `logs`.
-    pub fn start(logs: &Rc<Logs>, fd: OwnedFd, source: &str, stream: Stream) -> io::Result<Rc<Self>> {
-        let splitter = RefCell::default();
-        let pump = Rc::new(Self { source: source.into(), stream, fd: readable(fd)?, splitter });
-        tokio::task::spawn_local(Rc::clone(&pump).run(Rc::downgrade(logs)));
-        Ok(pump)
+    /// For reading `fd`, which does not block.
+    pub fn new(fd: OwnedFd, source: &str, stream: Stream) -> io::Result<Rc<Self>> {
+        Ok(Rc::new(Self { source: source.into(), stream, fd: readable(fd)?, splitter: RefCell::default() }))
     }
 
-    /// Reads until the stream ends, which a named pipe that we have open ourselves never does.
-    async fn run(self: Rc<Self>, logs: Weak<Logs>) {
+    /// Reads for as long as there are `logs`, or until the stream ends, which a named pipe that we have open ourselves
+    /// never does.
+    pub async fn run(self: Rc<Self>, logs: Weak<Logs>) {
         let mut bucket = Bucket::new(Instant::now());
         loop {
             let amid_line = self.splitter.borrow().is_amid_line();

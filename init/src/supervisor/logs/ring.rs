@@ -65,6 +65,11 @@ impl Ring {
         }
     }
 
+    /// Whose lines there are.
+    pub fn sources(&self) -> impl Iterator<Item = &Rc<str>> {
+        self.sources.keys()
+    }
+
     fn largest(&self) -> Option<Rc<str>> {
         self.sources.iter().max_by_key(|(_, held)| held.cost).map(|(source, _)| Rc::clone(source))
     }

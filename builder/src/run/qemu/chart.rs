@@ -1,0 +1,147 @@
+//! The boot chart: what the machine says about its boot on a port of its own, drawn each time it says it.
+
+use std::fs::{self, File};
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::os::fd::{AsFd, AsRawFd};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus};
+use std::thread;
+
+use image_layout::timeline::{PORT, Timeline};
+use nix::fcntl::{FcntlArg, FdFlag, fcntl};
+use nix::sys::signal::{SigSet, Signal, kill};
+use nix::unistd::Pid;
+
+use super::launch::Ready;
+use super::{QemuError, command_line};
+
+/// No time-line is longer (bytes); what is, comes from a machine that means no good.
+const LINE_LIMIT: u64 = 4 << 20;
+/// Signals that are meant for QEMU when they reach us.
+const PASSED_ON: [Signal; 3] = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP];
+
+/// What became of a machine whose boot was to be drawn.
+#[derive(Debug)]
+pub struct Charted {
+    /// How QEMU ended.
+    pub status: ExitStatus,
+    /// Whether there is a chart; without, the machine never said anything on its port.
+    pub drawn: bool,
+}
+
+impl Ready {
+    /// Runs QEMU to its end, and keeps the chart of the machine's boot in the file `chart`.
+    ///
+    /// # Errors
+    /// When QEMU cannot be started, or the chart cannot be written.
+    pub fn run_with_chart(self, chart: &Path) -> Result<Charted, QemuError> {
+        let start = |source| QemuError::Start { program: self.program.clone(), source };
+        let (ours, theirs) = UnixStream::pair().map_err(start)?;
+        // Inherited by QEMU alone: nothing else is started here.
+        fcntl(&theirs, FcntlArg::F_SETFD(FdFlag::empty())).map_err(|errno| start(errno.into()))?;
+        let mut command = Command::new(&self.program);
+        command.args(command_line(&self.plan)).args(port_arguments(theirs.as_fd().as_raw_fd()));
+        let passed_on: SigSet = PASSED_ON.into_iter().collect();
+        passed_on.thread_block().map_err(|errno| start(errno.into()))?;
+        let mut child = command.spawn().map_err(start)?;
+        // With it, the port would never end.
+        drop(theirs);
+        pass_on(passed_on, &child);
+        let drawn = draw_all(BufReader::new(ours), chart);
+        let status = child.wait().map_err(start)?;
+        Ok(Charted { status, drawn: drawn? })
+    }
+}
+
+/// The port, which leads to the socket with this number.
+fn port_arguments(socket: i32) -> [String; 6] {
+    [
+        "-device".to_owned(),
+        "virtio-serial-pci".to_owned(),
+        "-chardev".to_owned(),
+        format!("socket,id=boot,fd={socket}"),
+        "-device".to_owned(),
+        format!("virtserialport,chardev=boot,name={PORT}"),
+    ]
+}
+
+/// Gives signals to QEMU, as if it had our place.
+fn pass_on(signals: SigSet, child: &Child) {
+    let Ok(pid) = i32::try_from(child.id()).map(Pid::from_raw) else { return };
+    thread::spawn(move || {
+        while let Ok(signal) = signals.wait() {
+            // It may have ended; then so will we.
+            kill(pid, signal).ok();
+        }
+    });
+}
+
+/// Draws each time-line that comes, until there is no more; whether there was one.
+fn draw_all(mut port: impl BufRead, chart: &Path) -> Result<bool, QemuError> {
+    let mut drawn = false;
+    loop {
+        let mut line = Vec::new();
+        match port.by_ref().take(LINE_LIMIT).read_until(b'\n', &mut line) {
+            Ok(0) => return Ok(drawn),
+            Ok(_) => {}
+            // QEMU was killed.
+            Err(error) if error.kind() == io::ErrorKind::ConnectionReset => return Ok(drawn),
+            Err(source) => return Err(QemuError::Chart { path: chart.to_owned(), source }),
+        }
+        // What is no time-line is the beginning of one that was given up, or nothing that we asked for.
+        if let Ok(timeline) = Timeline::parse(&line) {
+            replace(chart, timeline.svg().as_bytes())
+                .map_err(|source| QemuError::Chart { path: chart.to_owned(), source })?;
+            drawn = true;
+        }
+    }
+}
+
+/// Writes a file whole or not at all.
+fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(".new");
+    let temporary: PathBuf = path.with_file_name(name);
+    File::create(&temporary)?.write_all(content)?;
+    fs::rename(&temporary, path)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use image_layout::timeline::{Kind, Step};
+
+    use super::*;
+
+    fn json(end: u64) -> String {
+        let step = Step::done(Kind::Kernel, "kernel", Duration::ZERO, Duration::from_secs(end));
+        serde_json::to_string(&Timeline { steps: vec![step], ..Timeline::default() }).unwrap()
+    }
+
+    #[test]
+    fn the_last_whole_time_line_is_the_chart() {
+        let dir = tempfile::tempdir().unwrap();
+        let chart = dir.path().join("boot.svg");
+        let said = format!("\n{}\n\n{{\"version\":1,\"st\n{}\n\n{{\"vers", json(1), json(2));
+        assert!(draw_all(said.as_bytes(), &chart).unwrap());
+        assert!(fs::read_to_string(&chart).unwrap().contains(">Boot: 2.000 s<"));
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_machine_that_says_nothing_has_no_chart() {
+        let dir = tempfile::tempdir().unwrap();
+        let chart = dir.path().join("boot.svg");
+        assert!(!draw_all(&b"login: \n"[..], &chart).unwrap());
+        assert!(!chart.exists());
+    }
+
+    #[test]
+    fn a_chart_that_cannot_be_written_is_named() {
+        let error =
+            draw_all(format!("{}\n", json(1)).as_bytes(), Path::new("/nowhere/boot.svg")).unwrap_err();
+        assert_eq!(error.to_string(), "cannot write the boot chart /nowhere/boot.svg");
+    }
+}
