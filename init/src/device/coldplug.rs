@@ -99,7 +99,7 @@ impl Devices for Sysfs<'_> {
 
     fn appeared(&mut self) -> Vec<String> {
         match self.events {
-            Some(socket) => new_modaliases(socket),
+            Some(socket) => news(socket).aliases,
             None => Vec::new(),
         }
     }
@@ -117,25 +117,39 @@ pub fn deferred() -> Vec<String> {
     read_aliases(DEFERRED.map(PathBuf::from))
 }
 
-/// The aliases of the devices that a uevent socket tells of now.
+/// What a uevent socket tells of.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct News {
+    /// Aliases of devices that appeared.
+    pub aliases: Vec<String>,
+    /// Whether a disk or partition came, went or changed.
+    pub disks: bool,
+}
+
+/// All that a uevent socket tells of now.
 ///
 /// When the kernel dropped events because the socket was full, all devices are looked at again instead.
 #[must_use]
-pub fn new_modaliases(socket: &Socket) -> Vec<String> {
-    let mut aliases = Vec::new();
+pub fn news(socket: &Socket) -> News {
+    let mut news = News::default();
+    let mut buffer = Vec::new();
     for _ in 0..EVENTS {
-        match socket.receive() {
+        match socket.receive(&mut buffer) {
             Ok(Some(datagram)) => {
-                aliases.extend(Uevent::parse(&datagram).and_then(Uevent::into_new_modalias));
+                if let Some(event) = Uevent::parse(datagram) {
+                    news.disks |= event.block;
+                    news.aliases.extend(event.into_new_modalias());
+                }
             }
             Ok(None) => break,
             Err(_lost) => {
-                aliases.extend(Sysfs { events: None }.present());
+                news.disks = true;
+                news.aliases.extend(Sysfs { events: None }.present());
                 break;
             }
         }
     }
-    aliases
+    news
 }
 
 #[cfg(test)]

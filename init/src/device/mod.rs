@@ -8,10 +8,21 @@
 //! | [`coldplug`] | the devices that were there before PID 1 |
 //! | [`hotplug`] | the devices that come later (pure) |
 //! | [`modprobe`] | the command, which the kernel itself calls too |
+//! | [`block`] | disks and partitions, and what they hold |
+//! | [`identify`] | what a superblock says (pure) |
+//! | [`partitions`] | what a partition table says (pure) |
+//! | [`links`] | `/dev/disk` |
+//! | [`mdev`], [`hwclock`] | commands that kernels and scripts call |
 
+pub mod block;
 pub mod coldplug;
 pub mod hotplug;
+pub mod hwclock;
+pub mod identify;
+pub mod links;
 pub mod load;
+pub mod mdev;
 pub mod modprobe;
 pub mod modules;
+pub mod partitions;
 pub mod uevent;

@@ -3,7 +3,10 @@
 pub mod netlink;
 mod raw;
 
-pub use raw::{Ended, Reaped, join_netlink_group, lowest_priority, spawn, swap_off, wait_for_any};
+pub use raw::{
+    Ended, Reaped, RtcTime, join_netlink_group, lowest_priority, read_rtc, set_rtc, spawn, swap_off,
+    wait_for_any,
+};
 
 use std::os::fd::IntoRawFd;
 use std::process::ExitCode;

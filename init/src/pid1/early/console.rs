@@ -5,6 +5,7 @@ use nix::errno::Errno;
 use super::super::machine::Machine;
 use super::super::state::State;
 use super::super::system::{Node, System};
+use super::disk_root;
 use super::filesystems::mount_entries;
 use super::table::{FIRST, NODES};
 use crate::cmdline::Cmdline;
@@ -38,7 +39,7 @@ pub fn open<S: System>(machine: &mut Machine<S>) -> State {
             for problem in problems {
                 machine.info(problem);
             }
-            State::Filesystems
+            disk_root::or_filesystems(machine)
         }
         Err(errno) => machine.fail(format_args!("cannot listen for signals: {errno}")),
     }

@@ -2,6 +2,7 @@
 
 pub(super) mod console;
 pub(super) mod devices;
+pub(super) mod disk_root;
 pub(super) mod filesystems;
 mod issue;
 pub(super) mod root;

@@ -49,6 +49,12 @@ pub const FIRST: [Entry; 2] = [
     entry("/dev",  "devtmpfs", DEVICES, "size=10m,nr_inodes=248418,mode=755",   Need::Essential),
 ];
 
+/// What is needed to find a root on a disk.
+#[rustfmt::skip]
+pub const STAGE_ONE: [Entry; 1] = [
+    entry("/sys",  "sysfs",    DATA,    "",                                     Need::Essential),
+];
+
 /// Everything else, in order.
 #[rustfmt::skip]
 pub const MOUNTS: [Entry; 8] = [

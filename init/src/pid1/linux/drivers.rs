@@ -6,7 +6,7 @@ use super::super::system::{Coldplug, Node, Result, System};
 use super::Linux;
 use crate::cmdline::Cmdline;
 use crate::device::coldplug::{Sysfs, deferred, run};
-use crate::device::load::Directory;
+use crate::device::load::{Directory, load as load_module};
 use crate::device::modules::{Database, StaticNode};
 use crate::sys::netlink::Socket;
 
@@ -25,6 +25,16 @@ pub fn load(cmdline: &Cmdline, events: Option<&Socket>) -> io::Result<Coldplug> 
     let report = run(&database, &mut directory, &mut Sysfs { events });
     let problems = report.failures.iter().map(ToString::to_string).collect();
     Ok(Coldplug { loaded: report.loaded.len(), problems, rest: report.rest, background: deferred() })
+}
+
+/// Loads modules by name or alias; what no module is known by is no problem.
+pub fn load_named(cmdline: &Cmdline, names: &[String]) -> io::Result<Vec<String>> {
+    let mut directory = Directory::of_running_kernel()?;
+    let texts = directory.texts(false)?;
+    let database = Database::new(&texts, directory.config(cmdline)?);
+    let outcomes = names.iter().filter_map(|name| load_module(&database, &mut directory, name));
+    let failures = outcomes.flat_map(|outcome| outcome.failures);
+    Ok(failures.filter(|failure| !failure.is_missing_hardware()).map(|failure| failure.to_string()).collect())
 }
 
 /// Makes the nodes whose first open loads a module; returns what went wrong.

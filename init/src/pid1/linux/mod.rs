@@ -2,6 +2,7 @@
 
 mod drivers;
 mod events;
+mod stage;
 mod terminal;
 
 use std::fs::{self, File, OpenOptions};
@@ -26,6 +27,7 @@ use nix::unistd::{Pid, chroot, sethostname};
 use self::events::Sources;
 use super::system::{Coldplug, Event, Mount, Node, Reaped, Result, System, Unmount};
 use crate::cmdline::Cmdline;
+use crate::device::block::{BlockDevice, Sysfs};
 use crate::power::Action;
 use crate::sys::netlink::loopback_up;
 use crate::sys::{spawn, swap_off, wait_for_any};
@@ -182,6 +184,10 @@ impl System for Linux {
         swap_off(path)
     }
 
+    fn leave_initramfs(&mut self, new_root: &str) -> Result<()> {
+        stage::leave_initramfs(self, new_root)
+    }
+
     fn open_console(&mut self) -> Result<()> {
         self.console = Some(terminal::open_console()?);
         Ok(())
@@ -245,6 +251,15 @@ impl System for Linux {
         }
     }
 
+    fn load_modules(&mut self, cmdline: &Cmdline, names: &[String]) -> Vec<String> {
+        drivers::load_named(cmdline, names)
+            .unwrap_or_else(|error| vec![format!("cannot read the files of depmod: {error}")])
+    }
+
+    fn block_devices(&self) -> Vec<BlockDevice> {
+        Sysfs::default().devices()
+    }
+
     fn sync(&mut self) {
         nix::unistd::sync();
     }
@@ -254,6 +269,10 @@ impl System for Linux {
             Ok(never) => match never {},
             Err(errno) => errno,
         }
+    }
+
+    fn exec(&mut self, program: &str) -> Errno {
+        stage::exec(program)
     }
 
     fn spawn(&mut self, arguments: &[&str]) -> Result<i32> {
