@@ -6,8 +6,9 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
-use nix::kmod::{ModuleInitFlags, finit_module};
+use nix::kmod::{ModuleInitFlags, finit_module, init_module};
 
+use super::decompress::Packing;
 use super::modules::{Config, Database, StaticNode, Texts, static_nodes};
 use crate::cmdline::Cmdline;
 
@@ -54,10 +55,8 @@ fn explain(errno: Errno) -> String {
         Errno::ENOENT => {
             "the file is missing, or the module needs a symbol that the kernel lacks (see the kernel log)"
         }
-        Errno::ENOEXEC => {
-            "it was built for another kernel, or compressed in a way that this kernel cannot read"
-        }
-        Errno::EOPNOTSUPP => "this kernel cannot read compressed modules (CONFIG_MODULE_DECOMPRESS)",
+        Errno::ENOEXEC => "it was built for another kernel",
+        Errno::EBADMSG => "the file is damaged: it cannot be unpacked",
         Errno::EKEYREJECTED => "its signature is missing or not trusted",
         Errno::EPERM => "the kernel's lockdown, or module_blacklist, forbids it",
         other => return other.to_string(),
@@ -186,12 +185,18 @@ impl Kernel for Directory {
         let errno = |error: io::Error| error.raw_os_error().map_or(Errno::EIO, Errno::from_raw);
         let opened = File::open(self.path.join(file)).map_err(errno)?;
         let parameters = CString::new(parameters).map_err(|_| Errno::EINVAL)?;
-        finit_module(&opened, &parameters, ModuleInitFlags::from_bits_retain(flags(file)))
+        let Some(packing) = Packing::of(file) else {
+            return finit_module(&opened, &parameters, ModuleInitFlags::empty());
+        };
+        match finit_module(&opened, &parameters, ModuleInitFlags::from_bits_retain(COMPRESSED_FILE)) {
+            // It cannot unpack, or not this packing, or does not know the flag.
+            Err(Errno::EOPNOTSUPP | Errno::EINVAL) => {
+                let module = packing.unpack(opened).map_err(|_damaged| Errno::EBADMSG)?;
+                init_module(&module, &parameters)
+            }
+            result => result,
+        }
     }
-}
-
-fn flags(file: &str) -> u32 {
-    if [".gz", ".xz", ".zst"].iter().any(|end| file.ends_with(end)) { COMPRESSED_FILE } else { 0 }
 }
 
 #[cfg(test)]
@@ -263,12 +268,5 @@ pub(super) mod tests {
     #[test]
     fn an_unknown_name_is_told_apart_from_a_failure() {
         assert_eq!(load_with(&mut FakeKernel::default(), "nope"), None);
-    }
-
-    #[test]
-    fn compressed_files_are_left_to_the_kernel() {
-        for (file, expected) in [("a.ko", 0), ("a.ko.xz", 4), ("a.ko.gz", 4), ("a.ko.zst", 4)] {
-            assert_eq!(flags(file), expected, "{file}");
-        }
     }
 }

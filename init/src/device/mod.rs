@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | [`modules`] | which module files a name or alias means, and in which order (pure) |
 //! | [`load`] | gives those files to the kernel |
+//! | [`decompress`] | unpacks them, where the kernel cannot (pure) |
 //! | [`uevent`] | a device that came or went (pure) |
 //! | [`coldplug`] | the devices that were there before PID 1 |
 //! | [`hotplug`] | the devices that come later (pure) |
@@ -16,6 +17,7 @@
 
 pub mod block;
 pub mod coldplug;
+pub mod decompress;
 pub mod hotplug;
 pub mod hwclock;
 pub mod identify;
