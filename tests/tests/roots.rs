@@ -50,7 +50,8 @@ fn is_read_only_but_for_its_writable_places(vm: &Vm, key: &Path, file_system: &s
 
 /// The disk can be found by its names.
 fn is_linked(vm: &Vm, key: &Path, kind: Kind) {
-    let links = vm.guest(key, "cd /proc/1/root/dev/disk && for l in */*; do echo \"$l $(readlink $l)\"; done");
+    let links =
+        vm.guest(key, "cd /proc/1/root/dev/disk && for l in */*; do echo \"$l $(readlink $l)\"; done");
     let wanted = match kind {
         Kind::Ext4 => vec![format!("by-uuid/{UUID} ../../vda"), "by-label/lkb\\x20root ../../vda".into()],
         Kind::Squashfs => {

@@ -9,7 +9,7 @@ use nix::errno::Errno;
 use nix::kmod::{ModuleInitFlags, finit_module, init_module};
 
 use super::decompress::Packing;
-use super::modules::{Config, Database, StaticNode, Texts, static_nodes};
+use super::modules::{Config, Database, StaticNode, Step, Texts, static_nodes};
 use crate::cmdline::Cmdline;
 
 /// `MODULE_INIT_COMPRESSED_FILE` (linux/module.h, since 5.17): the kernel decompresses.
@@ -57,6 +57,9 @@ fn explain(errno: Errno) -> String {
         }
         Errno::ENOEXEC => "it was built for another kernel",
         Errno::EBADMSG => "the file is damaged: it cannot be unpacked",
+        Errno::EOWNERDEAD => {
+            "its driver crashed and took the process that loaded it along (see the kernel log)"
+        }
         Errno::EKEYREJECTED => "its signature is missing or not trusted",
         Errno::EPERM => "the kernel's lockdown, or module_blacklist, forbids it",
         other => return other.to_string(),
@@ -80,12 +83,9 @@ pub fn load(database: &Database<'_>, kernel: &mut dyn Kernel, name: &str) -> Opt
     let mut outcome = Outcome::default();
     for plan in database.resolve(name)? {
         for step in plan {
-            if kernel.is_loaded(&step.name) {
-                continue;
-            }
-            match kernel.insert(&step.file, &step.parameters) {
-                Ok(()) => outcome.loaded.push(step.name),
-                Err(Errno::EEXIST) => {}
+            match load_step(kernel, &step) {
+                Ok(Loaded::Now) => outcome.loaded.push(step.name),
+                Ok(Loaded::Before) => {}
                 Err(_) if step.optional => {}
                 Err(errno) => {
                     outcome.failures.push(Failure { name: step.name, file: step.file, errno });
@@ -95,6 +95,30 @@ pub fn load(database: &Database<'_>, kernel: &mut dyn Kernel, name: &str) -> Opt
         }
     }
     Some(outcome)
+}
+
+/// A module that is in the kernel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Loaded {
+    /// Since now.
+    Now,
+    /// It was already.
+    Before,
+}
+
+/// Loads one module, without those that it needs.
+///
+/// # Errors
+/// What [`Kernel::insert`] says.
+pub fn load_step(kernel: &mut dyn Kernel, step: &Step) -> Result<Loaded, Errno> {
+    if kernel.is_loaded(&step.name) {
+        return Ok(Loaded::Before);
+    }
+    match kernel.insert(&step.file, &step.parameters) {
+        Ok(()) => Ok(Loaded::Now),
+        Err(Errno::EEXIST) => Ok(Loaded::Before),
+        Err(errno) => Err(errno),
+    }
 }
 
 /// The running kernel's module directory.

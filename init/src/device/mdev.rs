@@ -8,6 +8,7 @@ use std::io;
 use std::process::ExitCode;
 
 use super::coldplug::{self, Sysfs};
+use super::crew::processors;
 use super::links;
 use super::load::{Directory, load};
 use super::modules::Database;
@@ -72,7 +73,7 @@ fn load_modules(work: &Work) -> io::Result<Vec<String>> {
     let texts = directory.texts(false)?;
     let database = Database::new(&texts, directory.config(&cmdline)?);
     let failures = if work.all {
-        coldplug::run(&database, &mut directory, &mut Sysfs { events: None }).failures
+        coldplug::run(&database, &mut directory, &mut Sysfs { events: None }, processors()).failures
     } else {
         let outcomes = work.aliases.iter().filter_map(|alias| load(&database, &mut directory, alias));
         outcomes

@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | [`modules`] | which module files a name or alias means, and in which order (pure) |
 //! | [`load`] | gives those files to the kernel |
+//! | [`schedule`], [`crew`] | several of them at a time (pure), and who does it |
 //! | [`decompress`] | unpacks them, where the kernel cannot (pure) |
 //! | [`uevent`] | a device that came or went (pure) |
 //! | [`coldplug`] | the devices that were there before PID 1 |
@@ -17,6 +18,7 @@
 
 pub mod block;
 pub mod coldplug;
+pub mod crew;
 pub mod decompress;
 pub mod hotplug;
 pub mod hwclock;
@@ -27,4 +29,5 @@ pub mod mdev;
 pub mod modprobe;
 pub mod modules;
 pub mod partitions;
+pub mod schedule;
 pub mod uevent;

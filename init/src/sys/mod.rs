@@ -4,7 +4,7 @@ pub mod netlink;
 mod raw;
 
 pub use raw::{
-    Ended, Reaped, RtcTime, join_netlink_group, lowest_priority, read_rtc, set_rtc, spawn, swap_off,
+    Ended, Reaped, RtcTime, fork, join_netlink_group, lowest_priority, read_rtc, set_rtc, spawn, swap_off,
     wait_for_any,
 };
 

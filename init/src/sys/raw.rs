@@ -1,4 +1,4 @@
-//! The crate's only `unsafe` code: eight system calls that nix does not wrap, or wraps as unsafe.
+//! The crate's only `unsafe` code: nine system calls that nix does not wrap, or wraps as unsafe.
 #![allow(unsafe_code)]
 
 use std::ffi::CString;
@@ -10,7 +10,7 @@ use std::process::Command;
 use nix::errno::Errno;
 use nix::libc;
 use nix::sys::signal::{SigHandler, SigSet, SigmaskHow, Signal, pthread_sigmask, signal};
-use nix::unistd::{Pid, setsid};
+use nix::unistd::{ForkResult, Pid, setsid};
 
 /// Adds a netlink socket to a multicast group (netlink(7), `NETLINK_ADD_MEMBERSHIP`).
 ///
@@ -47,6 +47,27 @@ pub fn spawn(command: &mut Command) -> Result<Pid, Errno> {
     }
     let child = command.spawn().map_err(|error| error.raw_os_error().map_or(Errno::EIO, Errno::from_raw))?;
     i32::try_from(child.id()).map(Pid::from_raw).map_err(|_| Errno::ERANGE)
+}
+
+/// Forks a child that runs `body` and then ends, without exec (fork(2)).
+///
+/// # Errors
+/// `EBUSY` when this process has several threads: a lock that another one holds would be held in the child for ever. What
+/// fork(2) says.
+pub fn fork(body: impl FnOnce()) -> Result<Pid, Errno> {
+    let threads = std::fs::read_dir("/proc/self/task").map(Iterator::count);
+    if !threads.is_ok_and(|count| count == 1) {
+        return Err(Errno::EBUSY);
+    }
+    // SAFETY: this process has one thread, so the child has all of it, and every lock is as free as it is here.
+    match unsafe { nix::unistd::fork() }? {
+        ForkResult::Parent { child } => Ok(child),
+        ForkResult::Child => {
+            body();
+            // SAFETY: nothing is run after it, in particular nothing that the parent will run too.
+            unsafe { libc::_exit(0) }
+        }
+    }
 }
 
 /// What one look for dead children found.
