@@ -7,6 +7,7 @@
 //! | [`tree`] | a root filesystem as a value | image |
 //! | [`spec`] | image config + label + YAML → `config.json` and `runtime.json` | config |
 //! | [`build`] | config + images → a [`output::Machine`] | all above, output |
+//! | [`stage`] | of a machine, the initrd that finds it on a disk | tree, output |
 //! | [`output`] | a machine → files, one module a format | tree |
 //! | [`run`] | starts what was built | output (the metadata CD), size |
 //! | [`size`] | sizes as people write them | – |
@@ -22,4 +23,5 @@ pub mod pkg;
 pub mod run;
 pub mod size;
 pub mod spec;
+pub mod stage;
 pub mod tree;

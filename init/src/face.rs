@@ -22,6 +22,12 @@ pub enum Face {
     Service,
     /// `modprobe`: loads a kernel module; also what the kernel itself runs.
     Modprobe,
+    /// `disk-links`: brings `/dev/disk` up to date; started by PID 1.
+    DiskLinks,
+    /// `mdev`: what a kernel runs for each device, and `mdev -s` for all.
+    Mdev,
+    /// `hwclock`: reads and sets the hardware's clock.
+    Hwclock,
     /// `poweroff`, `reboot`, `halt`: asks PID 1.
     Power(Action),
     /// `rc.shutdown [poweroff|reboot|noop]`: LinuxKit's name for the same.
@@ -66,12 +72,14 @@ fn by_name(name: &str) -> Option<Face> {
         shim::NAME => Face::Shim,
         "service" => Face::Service,
         "modprobe" => Face::Modprobe,
+        "disk-links" => Face::DiskLinks,
+        "mdev" => Face::Mdev,
+        "hwclock" => Face::Hwclock,
         "poweroff" => Face::Power(Action::PowerOff),
         "reboot" => Face::Power(Action::Reboot),
         "halt" => Face::Power(Action::Halt),
         "rc.shutdown" => Face::RcShutdown,
         "last-resort" => Face::LastResort,
-        "mdev" => Face::Obsolete,
         "usermode-helper" => Face::UsermodeHelper,
         _ => return None,
     })
@@ -103,13 +111,16 @@ pub fn main() -> i32 {
         Face::Shim => shim::main(args),
         Face::Service => service::main(args),
         Face::Modprobe => device::modprobe::main(&args),
+        Face::DiskLinks => device::links::main(),
+        Face::Mdev => device::mdev::main(&args),
+        Face::Hwclock => device::hwclock::main(&args),
         Face::Power(action) => power::command::main(action, &args),
         Face::RcShutdown => power::command::rc_shutdown(&args),
         Face::LastResort => power::last_resort::main(&args),
         Face::UsermodeHelper => ExitCode::from(2),
         Face::Unknown => {
             eprintln!(
-                "init: not PID 1; usage: init supervisor|runtime|service|modprobe|poweroff|reboot|halt [ARGUMENT…]"
+                "init: not PID 1; usage: init supervisor|runtime|service|modprobe|mdev|hwclock|poweroff|reboot|halt [ARGUMENT…]"
             );
             ExitCode::from(2)
         }
@@ -151,7 +162,9 @@ mod tests {
             (7, &["reboot"], Face::Power(Action::Reboot), 1),
             (7, &["halt", "-f"], Face::Power(Action::Halt), 1),
             (7, &["/bin/rc.shutdown", "noop"], Face::RcShutdown, 1),
-            (7, &["/sbin/mdev"], Face::Obsolete, 1),
+            (7, &["/sbin/mdev", "block"], Face::Mdev, 1),
+            (7, &["disk-links"], Face::DiskLinks, 1),
+            (7, &["/sbin/hwclock", "-s"], Face::Hwclock, 1),
             (7, &["/etc/init.d/020-containerd"], Face::Obsolete, 1),
             (7, &["/sbin/usermode-helper"], Face::UsermodeHelper, 1),
             (7, &["init"], Face::Unknown, 1),

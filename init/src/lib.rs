@@ -4,7 +4,8 @@
 //! | --- | --- |
 //! | [`face`] | which of the binary's programs was asked for |
 //! | [`pid1`] | boot, reap, shut down: a table of states |
-//! | [`device`] | device events, kernel modules |
+//! | [`device`] | device events, kernel modules, disks and their links |
+//! | [`stage`] | the boot in two stages: which disk is the root |
 //! | [`power`] | asking PID 1 to go down, the power button |
 //! | [`supervisor`] | the plan of containers and the life of each |
 //! | [`engine`], [`runtime`], [`shim`] | what runs a container |
@@ -27,6 +28,7 @@ pub mod rfc3339;
 pub mod runtime;
 pub mod service;
 pub mod shim;
+pub mod stage;
 pub mod supervisor;
 pub mod sys;
 pub mod terminal;

@@ -8,6 +8,7 @@
 //! | [`qmp`] | qemu's control socket |
 //! | [`netns`] | network namespaces, so that no test binds a port of the host |
 //! | [`metadata`] | an OpenStack metadata service on 169.254.169.254 |
+//! | [`roots`] | machines with their root on a disk |
 //! | [`disk`] | data disks, and a look at them after the machine is off |
 
 pub mod console;
@@ -16,6 +17,7 @@ pub mod image;
 pub mod metadata;
 pub mod netns;
 pub mod qmp;
+pub mod roots;
 pub mod vm;
 
 use std::path::PathBuf;

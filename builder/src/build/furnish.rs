@@ -20,6 +20,9 @@ const DROPPED: [&str; 9] = [
 /// Made where they are missing; existing ones keep their mode and owner.
 const DIRECTORIES: [&str; 6] = ["dev", "dev/pts", "dev/shm", "etc", "proc", "sys"];
 
+/// What a machine's init mounts over; a root on a disk is read-only, and init cannot make them there.
+const MOUNT_POINTS: [&str; 3] = ["run", "tmp", "var"];
+
 const HOSTS: &str = "\
 127.0.0.1       localhost
 ::1     localhost ip6-localhost ip6-loopback
@@ -54,6 +57,11 @@ pub(super) fn strip(tree: &mut Tree) {
 pub(super) fn furnish(tree: &mut Tree, role: Role, origin: &Arc<Origin>) -> Result<(), TreeError> {
     for path in DIRECTORIES {
         tree.ensure_directory(path.as_bytes(), origin)?;
+    }
+    if role == Role::Machine {
+        for path in MOUNT_POINTS {
+            tree.ensure_directory(path.as_bytes(), origin)?;
+        }
     }
     let resolv_conf = match role {
         Role::Container => Node::file(NO_RESOLV_CONF.as_bytes(), 0o644, origin),

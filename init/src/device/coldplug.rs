@@ -4,8 +4,10 @@ use std::collections::HashSet;
 use std::fs;
 use std::path::PathBuf;
 
-use super::load::{Failure, Kernel, load};
+use super::crew::load_all;
+use super::load::{Failure, Kernel};
 use super::modules::Database;
+use super::schedule::Schedule;
 use super::uevent::Uevent;
 use crate::sys::netlink::Socket;
 
@@ -42,31 +44,42 @@ pub struct Report {
     pub loaded: Vec<String>,
     /// Modules that were wanted and could not be loaded, drivers without hardware aside.
     pub failures: Vec<Failure>,
-    /// Aliases that are left for later because devices kept appearing.
+    /// Aliases that are left for later because devices kept appearing, or drivers took too long.
     pub rest: Vec<String>,
+    /// Modules that take too long to be waited for; those that need them are among them.
+    pub late: Vec<String>,
 }
 
-/// Loads the modules for all devices, and again for those that appear by that.
-pub fn run(database: &Database<'_>, kernel: &mut dyn Kernel, devices: &mut dyn Devices) -> Report {
+/// Loads the modules for all devices, and again for those that appear by that; as many at a time as there are `processors`.
+pub fn run(
+    database: &Database<'_>,
+    kernel: &mut dyn Kernel,
+    devices: &mut dyn Devices,
+    processors: usize,
+) -> Report {
     let mut report = Report::default();
     let mut seen = HashSet::new();
     let mut wanted: Vec<String> = ALWAYS.iter().map(|name| (*name).to_owned()).collect();
     wanted.extend(devices.present());
     for _ in 0..ROUNDS {
+        let mut schedule = Schedule::default();
         for alias in wanted {
-            if alias.len() > LONGEST || !seen.insert(alias.clone()) {
-                continue;
+            if alias.len() <= LONGEST && seen.insert(alias.clone()) {
+                database.resolve(&alias).into_iter().flatten().for_each(|plan| schedule.add(plan));
             }
-            if let Some(outcome) = load(database, kernel, &alias) {
-                report.loaded.extend(outcome.loaded);
-                for failure in outcome.failures {
-                    if !failure.is_missing_hardware() && !report.failures.contains(&failure) {
-                        report.failures.push(failure);
-                    }
-                }
+        }
+        let outcome = load_all(&mut schedule, kernel, processors);
+        report.loaded.extend(outcome.loaded);
+        for failure in outcome.failures {
+            if !failure.is_missing_hardware() && !report.failures.contains(&failure) {
+                report.failures.push(failure);
             }
         }
         wanted = devices.appeared();
+        if !outcome.late.is_empty() {
+            report.late = outcome.late;
+            break;
+        }
         if wanted.is_empty() {
             return report;
         }
@@ -99,7 +112,7 @@ impl Devices for Sysfs<'_> {
 
     fn appeared(&mut self) -> Vec<String> {
         match self.events {
-            Some(socket) => new_modaliases(socket),
+            Some(socket) => news(socket).aliases,
             None => Vec::new(),
         }
     }
@@ -117,25 +130,39 @@ pub fn deferred() -> Vec<String> {
     read_aliases(DEFERRED.map(PathBuf::from))
 }
 
-/// The aliases of the devices that a uevent socket tells of now.
+/// What a uevent socket tells of.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct News {
+    /// Aliases of devices that appeared.
+    pub aliases: Vec<String>,
+    /// Whether a disk or partition came, went or changed.
+    pub disks: bool,
+}
+
+/// All that a uevent socket tells of now.
 ///
 /// When the kernel dropped events because the socket was full, all devices are looked at again instead.
 #[must_use]
-pub fn new_modaliases(socket: &Socket) -> Vec<String> {
-    let mut aliases = Vec::new();
+pub fn news(socket: &Socket) -> News {
+    let mut news = News::default();
+    let mut buffer = Vec::new();
     for _ in 0..EVENTS {
-        match socket.receive() {
+        match socket.receive(&mut buffer) {
             Ok(Some(datagram)) => {
-                aliases.extend(Uevent::parse(&datagram).and_then(Uevent::into_new_modalias));
+                if let Some(event) = Uevent::parse(datagram) {
+                    news.disks |= event.block;
+                    news.aliases.extend(event.into_new_modalias());
+                }
             }
             Ok(None) => break,
             Err(_lost) => {
-                aliases.extend(Sysfs { events: None }.present());
+                news.disks = true;
+                news.aliases.extend(Sysfs { events: None }.present());
                 break;
             }
         }
     }
-    aliases
+    news
 }
 
 #[cfg(test)]
@@ -166,7 +193,7 @@ mod tests {
             aliases: "alias pci:v1AF4* virtio_pci\nalias virtio:d2* virtio_blk\nalias cpu:* kvm\n".into(),
             builtin: "kernel/ext4.ko\n".into(),
         };
-        run(&Database::new(&texts, Config::default()), kernel, &mut Rounds(rounds.into()))
+        run(&Database::new(&texts, Config::default()), kernel, &mut Rounds(rounds.into()), 1)
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //! A child does the loading because a driver's probe may take minutes, and because a driver that crashes kills the
 //! process that loads it. PID 1 can afford neither.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 
 /// Aliases in one `modprobe` command.
 const BATCH: usize = 64;
@@ -14,16 +14,19 @@ const QUEUE: usize = 4096;
 #[derive(Debug, Default)]
 pub struct Queue {
     waiting: VecDeque<String>,
+    /// The same, to look them up.
+    known: HashSet<String>,
 }
 
 impl Queue {
     /// Adds an alias, unless it waits already; says whether there was room.
     pub fn push(&mut self, modalias: String) -> bool {
-        if self.waiting.contains(&modalias) {
+        if self.known.contains(&modalias) {
             return true;
         }
         let room = self.waiting.len() < QUEUE;
         if room {
+            self.known.insert(modalias.clone());
             self.waiting.push_back(modalias);
         }
         room
@@ -31,7 +34,11 @@ impl Queue {
 
     /// Takes what the next `modprobe` shall load; empty when nothing waits.
     pub fn take(&mut self) -> Vec<String> {
-        self.waiting.drain(..self.waiting.len().min(BATCH)).collect()
+        let batch: Vec<String> = self.waiting.drain(..self.waiting.len().min(BATCH)).collect();
+        for alias in &batch {
+            self.known.remove(alias);
+        }
+        batch
     }
 }
 

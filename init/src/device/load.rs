@@ -6,9 +6,10 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
-use nix::kmod::{ModuleInitFlags, finit_module};
+use nix::kmod::{ModuleInitFlags, finit_module, init_module};
 
-use super::modules::{Config, Database, StaticNode, Texts, static_nodes};
+use super::decompress::Packing;
+use super::modules::{Config, Database, StaticNode, Step, Texts, static_nodes};
 use crate::cmdline::Cmdline;
 
 /// `MODULE_INIT_COMPRESSED_FILE` (linux/module.h, since 5.17): the kernel decompresses.
@@ -54,10 +55,11 @@ fn explain(errno: Errno) -> String {
         Errno::ENOENT => {
             "the file is missing, or the module needs a symbol that the kernel lacks (see the kernel log)"
         }
-        Errno::ENOEXEC => {
-            "it was built for another kernel, or compressed in a way that this kernel cannot read"
+        Errno::ENOEXEC => "it was built for another kernel",
+        Errno::EBADMSG => "the file is damaged: it cannot be unpacked",
+        Errno::EOWNERDEAD => {
+            "its driver crashed and took the process that loaded it along (see the kernel log)"
         }
-        Errno::EOPNOTSUPP => "this kernel cannot read compressed modules (CONFIG_MODULE_DECOMPRESS)",
         Errno::EKEYREJECTED => "its signature is missing or not trusted",
         Errno::EPERM => "the kernel's lockdown, or module_blacklist, forbids it",
         other => return other.to_string(),
@@ -81,12 +83,9 @@ pub fn load(database: &Database<'_>, kernel: &mut dyn Kernel, name: &str) -> Opt
     let mut outcome = Outcome::default();
     for plan in database.resolve(name)? {
         for step in plan {
-            if kernel.is_loaded(&step.name) {
-                continue;
-            }
-            match kernel.insert(&step.file, &step.parameters) {
-                Ok(()) => outcome.loaded.push(step.name),
-                Err(Errno::EEXIST) => {}
+            match load_step(kernel, &step) {
+                Ok(Loaded::Now) => outcome.loaded.push(step.name),
+                Ok(Loaded::Before) => {}
                 Err(_) if step.optional => {}
                 Err(errno) => {
                     outcome.failures.push(Failure { name: step.name, file: step.file, errno });
@@ -96,6 +95,30 @@ pub fn load(database: &Database<'_>, kernel: &mut dyn Kernel, name: &str) -> Opt
         }
     }
     Some(outcome)
+}
+
+/// A module that is in the kernel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Loaded {
+    /// Since now.
+    Now,
+    /// It was already.
+    Before,
+}
+
+/// Loads one module, without those that it needs.
+///
+/// # Errors
+/// What [`Kernel::insert`] says.
+pub fn load_step(kernel: &mut dyn Kernel, step: &Step) -> Result<Loaded, Errno> {
+    if kernel.is_loaded(&step.name) {
+        return Ok(Loaded::Before);
+    }
+    match kernel.insert(&step.file, &step.parameters) {
+        Ok(()) => Ok(Loaded::Now),
+        Err(Errno::EEXIST) => Ok(Loaded::Before),
+        Err(errno) => Err(errno),
+    }
 }
 
 /// The running kernel's module directory.
@@ -186,12 +209,18 @@ impl Kernel for Directory {
         let errno = |error: io::Error| error.raw_os_error().map_or(Errno::EIO, Errno::from_raw);
         let opened = File::open(self.path.join(file)).map_err(errno)?;
         let parameters = CString::new(parameters).map_err(|_| Errno::EINVAL)?;
-        finit_module(&opened, &parameters, ModuleInitFlags::from_bits_retain(flags(file)))
+        let Some(packing) = Packing::of(file) else {
+            return finit_module(&opened, &parameters, ModuleInitFlags::empty());
+        };
+        match finit_module(&opened, &parameters, ModuleInitFlags::from_bits_retain(COMPRESSED_FILE)) {
+            // It cannot unpack, or not this packing, or does not know the flag.
+            Err(Errno::EOPNOTSUPP | Errno::EINVAL) => {
+                let module = packing.unpack(opened).map_err(|_damaged| Errno::EBADMSG)?;
+                init_module(&module, &parameters)
+            }
+            result => result,
+        }
     }
-}
-
-fn flags(file: &str) -> u32 {
-    if [".gz", ".xz", ".zst"].iter().any(|end| file.ends_with(end)) { COMPRESSED_FILE } else { 0 }
 }
 
 #[cfg(test)]
@@ -263,12 +292,5 @@ pub(super) mod tests {
     #[test]
     fn an_unknown_name_is_told_apart_from_a_failure() {
         assert_eq!(load_with(&mut FakeKernel::default(), "nope"), None);
-    }
-
-    #[test]
-    fn compressed_files_are_left_to_the_kernel() {
-        for (file, expected) in [("a.ko", 0), ("a.ko.xz", 4), ("a.ko.gz", 4), ("a.ko.zst", 4)] {
-            assert_eq!(flags(file), expected, "{file}");
-        }
     }
 }

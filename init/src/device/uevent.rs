@@ -11,6 +11,8 @@ pub struct Uevent {
     pub device: String,
     /// What a module must claim to drive it, where the device's bus has such names.
     pub modalias: Option<String>,
+    /// Whether it is a disk or a partition.
+    pub block: bool,
 }
 
 impl Uevent {
@@ -18,7 +20,7 @@ impl Uevent {
     #[must_use]
     pub fn parse(datagram: &[u8]) -> Option<Self> {
         let text = std::str::from_utf8(datagram).ok()?;
-        let (mut action, mut device, mut modalias) = (None, None, None);
+        let (mut action, mut device, mut modalias, mut block) = (None, None, None, false);
         let mut strings = text.split('\0');
         strings.next().filter(|head| head.contains('@'))?;
         for (key, value) in strings.filter_map(|string| string.split_once('=')) {
@@ -26,6 +28,7 @@ impl Uevent {
                 "ACTION" => action = Some(value),
                 "DEVPATH" => device = Some(value),
                 "MODALIAS" => modalias = Some(value),
+                "SUBSYSTEM" => block = value == "block",
                 _ => {}
             }
         }
@@ -33,6 +36,7 @@ impl Uevent {
             action: action?.to_owned(),
             device: device?.to_owned(),
             modalias: modalias.map(str::to_owned),
+            block,
         })
     }
 
@@ -63,6 +67,12 @@ mod tests {
     fn a_removed_device_asks_for_no_module() {
         let event = Uevent::parse(b"remove@/x\0ACTION=remove\0DEVPATH=/x\0MODALIAS=usb:v1\0").unwrap();
         assert_eq!(event.into_new_modalias(), None);
+    }
+
+    #[test]
+    fn disks_are_told_from_other_devices() {
+        let block = b"change@/x\0ACTION=change\0DEVPATH=/x\0SUBSYSTEM=block\0";
+        assert!(Uevent::parse(block).unwrap().block && !Uevent::parse(ADD).unwrap().block);
     }
 
     #[test]

@@ -22,6 +22,7 @@ pub fn next_event<S: System>(machine: &mut Machine<S>) -> State {
     start_supervisor(machine);
     kill_hung_supervisor(machine);
     start_modprobe(machine);
+    start_disk_links(machine);
     let limit = match machine.supervisor.pid {
         _ if machine.dead_left => Some(Duration::ZERO),
         Some(_) => silence_left(machine),
@@ -41,6 +42,10 @@ pub fn next_event<S: System>(machine: &mut Machine<S>) -> State {
         Ok(Event::Request(action, why)) => shutdown::begin(machine, action, why),
         Ok(Event::Devices(aliases)) => {
             queue(machine, aliases);
+            State::Cruise
+        }
+        Ok(Event::Disks) => {
+            machine.disk_links.stale = true;
             State::Cruise
         }
         Ok(Event::Mounts) => {
@@ -131,6 +136,18 @@ fn start_modprobe<S: System>(machine: &mut Machine<S>) {
     }
 }
 
+/// Brings the links to disks up to date, unless somebody is at it.
+pub fn start_disk_links<S: System>(machine: &mut Machine<S>) {
+    if !machine.disk_links.stale || machine.disk_links.pid.is_some() {
+        return;
+    }
+    machine.disk_links.stale = false;
+    match machine.system.spawn(&["disk-links"]) {
+        Ok(pid) => machine.disk_links.pid = Some(pid),
+        Err(errno) => machine.say(format_args!("cannot bring the links in /dev/disk up to date: {errno}")),
+    }
+}
+
 /// Remembers the aliases of new devices.
 pub fn queue<S: System>(machine: &mut Machine<S>, aliases: Vec<String>) {
     let refused = aliases.into_iter().filter(|alias| !machine.hotplug.push(alias.clone())).count();
@@ -169,6 +186,9 @@ fn buried<S: System>(machine: &mut Machine<S>, pid: i32, how: Ended) {
         if matches!(how, Ended::Killed(_)) && !shutdown::has_begun(machine) {
             machine.say(format_args!("modprobe for new devices {how}: see the kernel log"));
         }
+    }
+    if machine.disk_links.pid == Some(pid) {
+        machine.disk_links.pid = None;
     }
     if machine.supervisor.pid != Some(pid) {
         return;
@@ -271,6 +291,25 @@ mod tests {
             machine.system.calls.last().map(String::as_str),
             Some("spawn modprobe -abq -- usb:b usb:c")
         );
+    }
+
+    #[test]
+    fn a_storm_of_disks_is_one_look_at_a_time() {
+        let mut machine = machine(|fake| {
+            for _ in 0..10_000 {
+                fake.after(0.0, Event::Disks);
+            }
+            fake.after(1.0, Event::Children);
+            fake.dead.extend([Reaped::Child(102, Ended::Exited(0)), Reaped::NoneDead]);
+            fake.after(1.0, Event::Children);
+            fake.dead.extend([Reaped::Child(103, Ended::Exited(0)), Reaped::NoneDead]);
+            fake.after(1.0, Event::Timeout);
+        });
+        while !machine.system.events.is_empty() {
+            assert_eq!(next_event(&mut machine), State::Cruise);
+        }
+        let spawned = ["spawn supervisor", "spawn disk-links", "spawn disk-links"];
+        assert_eq!(machine.system.calls_of("spawn"), spawned);
     }
 
     #[test]

@@ -9,6 +9,7 @@ use nix::sys::signal::Signal;
 use super::machine::Machine;
 use super::system::{Coldplug, Dog, Ended, Event, Mount, Node, Reaped, Result, Room, System, Then, Unmount};
 use crate::cmdline::Cmdline;
+use crate::device::block::BlockDevice;
 use crate::heartbeat::EVERY;
 use crate::power::Action;
 
@@ -29,6 +30,8 @@ pub struct Fake {
     /// What each look for dead children finds; `NoneDead` when none is left.
     pub dead: VecDeque<Reaped>,
     pub coldplug: Coldplug,
+    /// What there is at which time, the last that has come.
+    pub disks: Vec<(Duration, Vec<BlockDevice>)>,
     pub root_in_memory: bool,
     pub root_room: Room,
     pub kernel_log: Vec<String>,
@@ -142,7 +145,8 @@ impl System for Fake {
             below.filter_map(|rest| rest.split('/').next()).map(str::to_owned).collect();
         names.sort();
         names.dedup();
-        Ok(names)
+        // Directories are there for what is in them.
+        if names.is_empty() { Err(Errno::ENOENT) } else { Ok(names) }
     }
 
     fn is_char_device(&self, path: &str) -> bool {
@@ -194,6 +198,10 @@ impl System for Fake {
 
     fn swap_off(&mut self, path: &str) -> Result<()> {
         self.call(format!("swap_off {path}"))
+    }
+
+    fn leave_initramfs(&mut self, new_root: &str) -> Result<()> {
+        self.call(format!("leave_initramfs {new_root}"))
     }
 
     fn open_console(&mut self) -> Result<()> {
@@ -282,6 +290,16 @@ impl System for Fake {
 
     fn release_memory(&mut self) {}
 
+    fn load_modules(&mut self, _cmdline: &Cmdline, names: &[String]) -> Vec<String> {
+        self.calls.push(format!("load_modules {}", names.join(" ")));
+        Vec::new()
+    }
+
+    fn block_devices(&self) -> Vec<BlockDevice> {
+        let now = self.disks.iter().rfind(|(since, _)| *since <= self.now);
+        now.map(|(_, devices)| devices.clone()).unwrap_or_default()
+    }
+
     fn sync(&mut self) {
         self.calls.push("sync".into());
     }
@@ -290,6 +308,12 @@ impl System for Fake {
         self.calls.push(format!("reboot {}", action.name()));
         // A kernel that does as it is told never answers; a test must go on.
         Errno::EPERM
+    }
+
+    fn exec(&mut self, program: &str) -> Errno {
+        let answer = self.call(format!("exec {program}"));
+        // A kernel that does as it is told never answers; a test must go on.
+        answer.err().unwrap_or(Errno::EPERM)
     }
 
     fn spawn(&mut self, arguments: &[&str]) -> Result<i32> {

@@ -31,6 +31,7 @@ pub struct Machine<S> {
     /// Aliases of devices that came after the boot, and the `modprobe` that runs.
     pub(super) hotplug: Queue,
     pub(super) modprobe: Option<i32>,
+    pub(super) disk_links: DiskLinks,
     /// The mount on `/var` that `/var/config` could not be shown on, or was shown on last.
     pub(super) unshown_on: Option<u64>,
     /// How the machine ends, once that is asked for.
@@ -42,6 +43,15 @@ pub struct Machine<S> {
     /// Lines from before there was a console.
     unsaid: Vec<String>,
     has_console: bool,
+}
+
+/// The links in `/dev/disk`.
+#[derive(Debug, Default)]
+pub struct DiskLinks {
+    /// Disks have changed since `disk-links` was started last.
+    pub(super) stale: bool,
+    /// The `disk-links` that runs.
+    pub(super) pid: Option<i32>,
 }
 
 /// The supervisor's life.
@@ -83,6 +93,7 @@ impl<S: System> Machine<S> {
             dead_left: false,
             hotplug: Queue::default(),
             modprobe: None,
+            disk_links: DiskLinks::default(),
             unshown_on: None,
             ending: Ending { action: Action::Reboot, asked: Duration::ZERO, deadline: Duration::ZERO },
             failure: None,

@@ -5,6 +5,7 @@
 //!
 //! ```text
 //! Root → Console → Filesystems → Devices → Settings → Seal → Cruise ⟲
+//!            └→ DiskRoot: finds the root, and becomes its init
 //!                                                               ↓ signal, power button
 //!                 Over ← End ← Unmount ← Kill ← Terminate ← StopSupervisor
 //! ```

@@ -11,6 +11,8 @@ pub enum State {
     Root,
     /// `/proc` and `/dev`, so that there is a console to speak to.
     Console,
+    /// On an initramfs that is there to find the root: finding it.
+    DiskRoot,
     /// All other file systems.
     Filesystems,
     /// Modules for the devices.
@@ -45,6 +47,7 @@ fn step<S: System>(state: State) -> Option<Step<S>> {
     Some(match state {
         State::Root => early::root::enter,
         State::Console => early::console::open,
+        State::DiskRoot => early::disk_root::enter,
         State::Filesystems => early::filesystems::mount_all,
         State::Devices => early::devices::load,
         State::Settings => early::settings::apply,

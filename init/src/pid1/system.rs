@@ -7,6 +7,7 @@ use nix::mount::MsFlags;
 use nix::sys::signal::Signal;
 
 use crate::cmdline::Cmdline;
+use crate::device::block::BlockDevice;
 use crate::power::Action;
 pub use crate::sys::fatal::Then;
 pub use crate::sys::{Ended, Reaped};
@@ -62,6 +63,8 @@ pub enum Event {
     Request(Action, &'static str),
     /// Devices appeared, with these aliases.
     Devices(Vec<String>),
+    /// Disks or partitions came, went or changed.
+    Disks,
     /// Something was mounted or unmounted.
     Mounts,
     /// The supervisor's event loop goes round.
@@ -137,6 +140,8 @@ pub trait System {
     fn chdir(&mut self, path: &str) -> Result<()>;
     fn chroot(&mut self, path: &str) -> Result<()>;
     fn swap_off(&mut self, path: &str) -> Result<()>;
+    /// Makes a mount point the root, for good, and deletes what the initramfs holds.
+    fn leave_initramfs(&mut self, new_root: &str) -> Result<()>;
 
     // Console
 
@@ -179,12 +184,18 @@ pub trait System {
     fn stop_watchdog(&mut self) -> Result<bool>;
     /// Gives memory that is not used any more back to the kernel.
     fn release_memory(&mut self);
+    /// Loads modules by name or alias; says what went wrong.
+    fn load_modules(&mut self, cmdline: &Cmdline, names: &[String]) -> Vec<String>;
+    /// The disks and partitions, and what they hold.
+    fn block_devices(&self) -> Vec<BlockDevice>;
     fn sync(&mut self);
     /// Ends the machine; in a container, the container. Returns only why it cannot.
     fn reboot(&mut self, action: Action) -> Errno;
 
     // Processes
 
+    /// Becomes another program, with this one's arguments; returns only why it cannot.
+    fn exec(&mut self, program: &str) -> Errno;
     /// Starts this binary under another name.
     fn spawn(&mut self, arguments: &[&str]) -> Result<i32>;
     /// Starts the supervisor, and hears its [`Event::Beat`].

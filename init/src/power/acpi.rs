@@ -51,8 +51,9 @@ impl Events {
     pub fn power_button_pressed(&self) -> bool {
         let mut pressed = false;
         // An error means lost events; the next press is heard again.
-        while let Ok(Some(datagram)) = self.socket.receive() {
-            pressed |= is_power_button(&datagram, self.group.family);
+        let mut buffer = Vec::new();
+        while let Ok(Some(datagram)) = self.socket.receive(&mut buffer) {
+            pressed |= is_power_button(datagram, self.group.family);
         }
         pressed
     }

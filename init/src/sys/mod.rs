@@ -12,8 +12,9 @@ mod raw;
 pub mod watchdog;
 
 pub use raw::{
-    Ended, Reaped, attach_device_program, inherited, join_netlink_group, kill, lowest_priority, pidfd_kill,
-    release_freed_memory, signal_process, spawn, swap_off, wait_for_any,
+    Ended, Reaped, RtcTime, attach_device_program, fork, inherited, join_netlink_group, kill,
+    lowest_priority, pidfd_kill, read_rtc, release_freed_memory, set_rtc, signal_process, spawn, swap_off,
+    wait_for_any,
 };
 
 use std::os::fd::IntoRawFd;

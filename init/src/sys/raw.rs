@@ -11,7 +11,7 @@ use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::libc;
 use nix::sys::signal::{SigHandler, SigSet, SigmaskHow, Signal, pthread_sigmask, signal};
-use nix::unistd::{Pid, setsid};
+use nix::unistd::{ForkResult, Pid, setsid};
 
 /// Adds a netlink socket to a multicast group (netlink(7), `NETLINK_ADD_MEMBERSHIP`).
 ///
@@ -78,6 +78,27 @@ pub fn release_freed_memory() {
     unsafe { libc::malloc_trim(0) };
 }
 
+/// Forks a child that runs `body` and then ends, without exec (fork(2)).
+///
+/// # Errors
+/// `EBUSY` when this process has several threads: a lock that another one holds would be held in the child for ever. What
+/// fork(2) says.
+pub fn fork(body: impl FnOnce()) -> Result<Pid, Errno> {
+    let threads = std::fs::read_dir("/proc/self/task").map(Iterator::count);
+    if !threads.is_ok_and(|count| count == 1) {
+        return Err(Errno::EBUSY);
+    }
+    // SAFETY: this process has one thread, so the child has all of it, and every lock is as free as it is here.
+    match unsafe { nix::unistd::fork() }? {
+        ForkResult::Parent { child } => Ok(child),
+        ForkResult::Child => {
+            body();
+            // SAFETY: nothing is run after it, in particular nothing that the parent will run too.
+            unsafe { libc::_exit(0) }
+        }
+    }
+}
+
 /// What one look for dead children found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reaped {
@@ -136,6 +157,54 @@ pub fn swap_off(path: &str) -> Result<(), Errno> {
     let path = CString::new(path).map_err(|_| Errno::EINVAL)?;
     // SAFETY: `path` is a NUL-terminated string that lives until the call returns.
     Errno::result(unsafe { libc::swapoff(path.as_ptr()) }).map(drop)
+}
+
+/// `struct rtc_time` (linux/rtc.h): a date, with the month from 0 and the year from 1900.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+#[repr(C)]
+pub struct RtcTime {
+    /// 0 to 59.
+    pub second: i32,
+    /// 0 to 59.
+    pub minute: i32,
+    /// 0 to 23.
+    pub hour: i32,
+    /// 1 to 31.
+    pub day: i32,
+    /// 0 to 11.
+    pub month: i32,
+    /// Since 1900.
+    pub year: i32,
+    /// Not used.
+    pub week_day: i32,
+    /// Not used.
+    pub year_day: i32,
+    /// Not used.
+    pub summer_time: i32,
+}
+
+mod rtc {
+    nix::ioctl_read!(read_time, b'p', 0x09, super::RtcTime);
+    nix::ioctl_write_ptr!(set_time, b'p', 0x0a, super::RtcTime);
+}
+
+/// Reads a hardware clock (rtc(4), `RTC_RD_TIME`).
+///
+/// # Errors
+/// What ioctl(2) says, `EINVAL` for a clock that was never set.
+pub fn read_rtc(clock: &impl AsRawFd) -> Result<RtcTime, Errno> {
+    let mut time = RtcTime::default();
+    // SAFETY: the kernel writes one `struct rtc_time` at `time`, which has that layout and lives until the call returns.
+    unsafe { rtc::read_time(clock.as_raw_fd(), &raw mut time) }.map(|_| time)
+}
+
+/// Sets a hardware clock (rtc(4), `RTC_SET_TIME`).
+///
+/// # Errors
+/// What ioctl(2) says.
+pub fn set_rtc(clock: &impl AsRawFd, time: RtcTime) -> Result<(), Errno> {
+    // SAFETY: the kernel reads one `struct rtc_time` at `time`, which has that layout and lives until the call returns.
+    unsafe { rtc::set_time(clock.as_raw_fd(), &raw const time) }.map(drop)
 }
 
 /// Leaves the processor to every other process that wants it (setpriority(2), nice 19).

@@ -5,6 +5,7 @@ use nix::errno::Errno;
 use super::super::machine::Machine;
 use super::super::state::State;
 use super::super::system::{Node, System};
+use super::disk_root;
 use super::filesystems::mount_entries;
 use super::table::{DEV, NODES, PROC};
 use super::{initramfs, root};
@@ -52,7 +53,7 @@ pub fn open<S: System>(machine: &mut Machine<S>) -> State {
     }
     match initramfs::what_is_missing(machine) {
         Some(reason) => machine.fail(reason),
-        None => State::Filesystems,
+        None => disk_root::or_filesystems(machine),
     }
 }
 

@@ -7,6 +7,9 @@ use super::super::system::System;
 use super::filesystems::mount_entries;
 use super::table::FEATURES;
 
+/// What the kernel starts for each event.
+const HELPER: &str = "/proc/sys/kernel/hotplug";
+
 /// Loads modules for all devices, then mounts the kernel's optional file systems.
 pub fn load<S: System>(machine: &mut Machine<S>) -> State {
     let before = machine.system.now();
@@ -23,10 +26,28 @@ pub fn load<S: System>(machine: &mut Machine<S>) -> State {
         let result = machine.system.spawn(&arguments).map(drop);
         machine.check(result, "load modules for the processor");
     }
+    quiet_the_kernel(machine);
+    machine.disk_links.stale = has_disks(&machine.system);
+    cruise::start_disk_links(machine);
     match mount_entries(machine, &FEATURES) {
         Ok(()) => State::Settings,
         Err(reason) => machine.fail(reason),
     }
+}
+
+/// Some kernels start a program for each event (`CONFIG_UEVENT_HELPER`). PID 1 hears of events by itself, and thousands of
+/// processes at each boot have nothing to do.
+fn quiet_the_kernel<S: System>(machine: &mut Machine<S>) {
+    if machine.system.read(HELPER).is_ok_and(|program| !program.trim().is_empty()) {
+        let result = machine.system.write(HELPER, "\n");
+        machine.check(result, "keep the kernel from starting a program for each device");
+    }
+}
+
+/// Whether there is any disk but those that the kernel makes up.
+fn has_disks<S: System>(system: &S) -> bool {
+    let names = system.list("/sys/class/block").unwrap_or_default();
+    names.iter().any(|name| !["loop", "ram", "zram"].iter().any(|kind| name.starts_with(kind)))
 }
 
 #[cfg(test)]
@@ -51,6 +72,24 @@ mod tests {
         );
         assert_eq!(machine.hotplug.take(), ["usb:1"]);
         assert_eq!(machine.system.calls_of("spawn"), ["spawn modprobe --background -abq -- cpu:x86"]);
+    }
+
+    #[test]
+    fn disks_are_linked_without_waiting_where_there_are_any() {
+        for (name, spawned) in [("vda1", &["spawn disk-links"][..]), ("loop0", &[])] {
+            let mut machine = machine(|fake| fake.file(&format!("/sys/class/block/{name}"), ""));
+            load(&mut machine);
+            assert_eq!(machine.system.calls_of("spawn"), spawned, "{name}");
+        }
+    }
+
+    #[test]
+    fn the_kernel_is_kept_from_starting_a_program_for_each_device() {
+        for (program, written) in [("/sbin/mdev\n", true), ("\n", false)] {
+            let mut machine = machine(|fake| fake.file(HELPER, program));
+            load(&mut machine);
+            assert_eq!(machine.system.has_called(&format!("write {HELPER} \n")), written);
+        }
     }
 
     #[test]

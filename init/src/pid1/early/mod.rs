@@ -4,6 +4,7 @@ mod cgroups;
 mod clock;
 pub(super) mod console;
 pub(super) mod devices;
+pub(super) mod disk_root;
 pub(super) mod filesystems;
 mod initramfs;
 mod issue;

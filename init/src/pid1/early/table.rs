@@ -49,6 +49,12 @@ pub const PROC: [Entry; 1] = [entry("/proc", "proc", DATA, "", Need::Essential)]
 pub const DEV: [Entry; 1] =
     [entry("/dev", "devtmpfs", DEVICES, "size=10m,nr_inodes=248418,mode=755", Need::Essential)];
 
+/// What is needed to find a root on a disk.
+#[rustfmt::skip]
+pub const STAGE_ONE: [Entry; 1] = [
+    entry("/sys",  "sysfs",    DATA,    "",                                     Need::Essential),
+];
+
 /// Everything else, in order.
 ///
 /// What init itself keeps at run time has a file system of its own: whoever fills `/run` must not take from the

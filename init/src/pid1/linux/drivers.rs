@@ -6,7 +6,8 @@ use super::super::system::{Coldplug, Node, Result, System};
 use super::Linux;
 use crate::cmdline::Cmdline;
 use crate::device::coldplug::{Sysfs, deferred, run};
-use crate::device::load::Directory;
+use crate::device::crew::processors;
+use crate::device::load::{Directory, load as load_module};
 use crate::device::modules::{Database, StaticNode};
 use crate::sys::netlink::Socket;
 
@@ -22,9 +23,22 @@ pub fn load(cmdline: &Cmdline, events: Option<&Socket>) -> io::Result<Coldplug> 
     }
     let texts = directory.texts(false)?;
     let database = Database::new(&texts, directory.config(cmdline)?);
-    let report = run(&database, &mut directory, &mut Sysfs { events });
-    let problems = report.failures.iter().map(ToString::to_string).collect();
+    let report = run(&database, &mut directory, &mut Sysfs { events }, processors());
+    let mut problems: Vec<String> = report.failures.iter().map(ToString::to_string).collect();
+    if !report.late.is_empty() {
+        problems.push(format!("not waiting any longer for modules that hang: {}", report.late.join(", ")));
+    }
     Ok(Coldplug { loaded: report.loaded.len(), problems, rest: report.rest, background: deferred() })
+}
+
+/// Loads modules by name or alias; what no module is known by is no problem.
+pub fn load_named(cmdline: &Cmdline, names: &[String]) -> io::Result<Vec<String>> {
+    let mut directory = Directory::of_running_kernel()?;
+    let texts = directory.texts(false)?;
+    let database = Database::new(&texts, directory.config(cmdline)?);
+    let outcomes = names.iter().filter_map(|name| load_module(&database, &mut directory, name));
+    let failures = outcomes.flat_map(|outcome| outcome.failures);
+    Ok(failures.filter(|failure| !failure.is_missing_hardware()).map(|failure| failure.to_string()).collect())
 }
 
 /// Makes the nodes whose first open loads a module; returns what went wrong.

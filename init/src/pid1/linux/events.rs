@@ -11,7 +11,7 @@ use nix::sys::signal::Signal;
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 
 use super::super::system::{Event, Result};
-use crate::device::coldplug::new_modaliases;
+use crate::device::coldplug::news;
 use crate::power::acpi::Events as AcpiEvents;
 use crate::power::{Action, request_of};
 use crate::sys::netlink::{Protocol, Socket};
@@ -103,9 +103,12 @@ impl Sources {
         if self.acpi.as_ref().is_some_and(AcpiEvents::power_button_pressed) {
             self.pending.push_back(Event::Request(Action::PowerOff, "power button"));
         }
-        let aliases = self.devices.as_ref().map(new_modaliases).unwrap_or_default();
-        if !aliases.is_empty() {
-            self.pending.push_back(Event::Devices(aliases));
+        let devices = self.devices.as_ref().map(news).unwrap_or_default();
+        if !devices.aliases.is_empty() {
+            self.pending.push_back(Event::Devices(devices.aliases));
+        }
+        if devices.disks {
+            self.pending.push_back(Event::Disks);
         }
         if mounts_changed {
             self.pending.push_back(Event::Mounts);

@@ -3,6 +3,7 @@
 mod drivers;
 mod events;
 mod kernel_log;
+mod stage;
 mod terminal;
 
 use std::fs::{self, File, OpenOptions};
@@ -29,6 +30,7 @@ use nix::unistd::{Pid, chroot, pipe2, sethostname};
 use self::events::Sources;
 use super::system::{Coldplug, Dog, Ended, Event, Mount, Node, Reaped, Result, Room, System, Then, Unmount};
 use crate::cmdline::Cmdline;
+use crate::device::block::{BlockDevice, Sysfs};
 use crate::heartbeat;
 use crate::power::Action;
 use crate::sys::netlink::loopback_up;
@@ -230,6 +232,10 @@ impl System for Linux {
         swap_off(path)
     }
 
+    fn leave_initramfs(&mut self, new_root: &str) -> Result<()> {
+        stage::leave_initramfs(self, new_root)
+    }
+
     fn open_console(&mut self) -> Result<()> {
         match terminal::open_console() {
             Ok(console) => {
@@ -340,6 +346,15 @@ impl System for Linux {
         release_freed_memory();
     }
 
+    fn load_modules(&mut self, cmdline: &Cmdline, names: &[String]) -> Vec<String> {
+        drivers::load_named(cmdline, names)
+            .unwrap_or_else(|error| vec![format!("cannot read the files of depmod: {error}")])
+    }
+
+    fn block_devices(&self) -> Vec<BlockDevice> {
+        Sysfs::default().devices()
+    }
+
     fn sync(&mut self) {
         nix::unistd::sync();
     }
@@ -349,6 +364,10 @@ impl System for Linux {
             Ok(never) => match never {},
             Err(errno) => errno,
         }
+    }
+
+    fn exec(&mut self, program: &str) -> Errno {
+        stage::exec(program)
     }
 
     fn spawn(&mut self, arguments: &[&str]) -> Result<i32> {

@@ -191,7 +191,7 @@ fn wait<S: System>(machine: &mut Machine<S>, limit: Option<Duration>) -> Waited 
             let since = machine.system.now().saturating_sub(machine.ending.asked);
             if since >= IMPATIENCE { Waited::Impatient } else { Waited::Event }
         }
-        Ok(Event::Devices(_) | Event::Mounts | Event::Timeout) => {
+        Ok(Event::Devices(_) | Event::Disks | Event::Mounts | Event::Timeout) => {
             reap_rest(machine);
             Waited::Event
         }

@@ -200,8 +200,8 @@ fn choose(text: &str, own: &str, unified: bool) -> Option<Cgroup> {
             if number == "0" {
                 dirs.insert(String::new(), Path::new(ROOT).join(relative));
             }
-        } else if !controllers.is_empty() {
-            let mount = Path::new(ROOT).join(controllers.strip_prefix("name=").unwrap_or(controllers));
+        } else if let Some(tree) = below_root(controllers.strip_prefix("name=").unwrap_or(controllers)) {
+            let mount = Path::new(ROOT).join(tree);
             for controller in controllers.split(',') {
                 dirs.insert(controller.to_owned(), mount.join(relative));
             }

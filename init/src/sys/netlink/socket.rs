@@ -82,8 +82,9 @@ impl Socket {
                 Ok(_) | Err(Errno::EINTR) => {}
                 Err(errno) => return Err(errno),
             }
-            let Some(datagram) = self.receive()? else { continue };
-            for message in messages(&datagram).filter(|message| message.sequence == sequence) {
+            let mut buffer = Vec::new();
+            let Some(datagram) = self.receive(&mut buffer)? else { continue };
+            for message in messages(datagram).filter(|message| message.sequence == sequence) {
                 if message.kind != ERROR {
                     each(message.payload);
                     continue;
@@ -94,18 +95,16 @@ impl Socket {
         }
     }
 
-    /// One datagram that the kernel sent; `None` when there is none now. What processes send is dropped.
+    /// One datagram that the kernel sent; `None` when there is none now. What processes send is dropped. `buffer` may be
+    /// used again for the next.
     ///
     /// # Errors
     /// What recvfrom(2) says: `ENOBUFS` when datagrams were lost.
-    pub fn receive(&self) -> Result<Option<Vec<u8>>, Errno> {
-        let mut buffer = vec![0; DATAGRAM];
+    pub fn receive<'b>(&self, buffer: &'b mut Vec<u8>) -> Result<Option<&'b [u8]>, Errno> {
+        buffer.resize(DATAGRAM, 0);
         loop {
-            match recvfrom::<NetlinkAddr>(self.fd.as_raw_fd(), &mut buffer) {
-                Ok((length, Some(sender))) if sender.pid() == 0 => {
-                    buffer.truncate(length);
-                    return Ok(Some(buffer));
-                }
+            match recvfrom::<NetlinkAddr>(self.fd.as_raw_fd(), buffer) {
+                Ok((length, Some(sender))) if sender.pid() == 0 => return Ok(buffer.get(..length)),
                 Ok(_) | Err(Errno::EINTR) => {}
                 Err(Errno::EAGAIN) => return Ok(None),
                 Err(errno) => return Err(errno),

@@ -1,0 +1,160 @@
+//! Machines whose root is on a disk: a small initrd with init and the modules of disks, and the rest as a file system.
+
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use lkb::config::{self, PackageResolver, Source};
+use lkb::image::Cache;
+use lkb::output::{self, Format, KernelInitrd};
+use lkb::stage;
+
+use crate::image::run_lkb;
+use crate::root;
+
+/// The file system's UUID, of those that have one.
+pub const UUID: &str = "4c6b6200-0000-4000-8000-726f6f740001";
+/// The partition's UUID, where the root is in one.
+pub const PARTUUID: &str = "4c6b6200-0000-4000-8000-726f6f740002";
+/// The label of file system or partition.
+pub const LABEL: &str = "lkb root";
+
+/// Where a partition begins, in bytes.
+const PARTITION: u64 = 1 << 20;
+
+/// How the root lies on its disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// ext4 on the whole disk.
+    Ext4,
+    /// squashfs in a partition of a GPT.
+    Squashfs,
+    /// EROFS on the whole disk.
+    Erofs,
+    /// ISO 9660 with Rock Ridge, on the whole disk.
+    Iso,
+}
+
+/// A machine in two parts.
+#[derive(Debug)]
+pub struct Split {
+    /// What `lkb run` is given.
+    pub prefix: PathBuf,
+    /// The disk with the root.
+    pub disk: PathBuf,
+    /// Bytes of the initrd.
+    pub initrd_size: u64,
+}
+
+impl Split {
+    /// The value of `--disk` for the root.
+    #[must_use]
+    pub fn argument(&self) -> String {
+        format!("{},format=raw", self.disk.display())
+    }
+}
+
+/// Builds `yaml`, which lies in the source tree, with its root on a disk that the command line calls `name`.
+///
+/// # Panics
+/// When something cannot be built.
+#[must_use]
+pub fn split(yaml: &str, dir: &Path, kind: Kind, cmdline: &str) -> Split {
+    let tree = dir.join("tree");
+    if !tree.exists() {
+        unpack(yaml, dir, &tree);
+    }
+    let disk = dir.join(format!("{kind:?}.raw"));
+    make(kind, &tree, &disk);
+    let name = format!("{kind:?}-stage");
+    first_stage(yaml, dir, &name, cmdline);
+    let initrd_size = fs::metadata(dir.join(format!("{name}-initrd.img"))).expect("the initrd").len();
+    Split { prefix: dir.join(name), disk, initrd_size }
+}
+
+/// The machine's files, as they will be on the disk.
+fn unpack(yaml: &str, dir: &Path, tree: &Path) {
+    let out = run_lkb(&["build", "--format", "tar", "--name", "root", "--dir", text(dir), yaml]);
+    assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+    fs::create_dir(tree).expect("a directory for the root");
+    let archive = dir.join("root.tar");
+    run(
+        "tar",
+        &[
+            "--extract",
+            "--file",
+            text(&archive),
+            "--directory",
+            text(tree),
+            "--exclude=boot/*",
+            "--same-owner",
+        ],
+    );
+    fs::remove_file(archive).expect("the archive goes");
+}
+
+fn make(kind: Kind, tree: &Path, disk: &Path) {
+    let (tree, image) = (text(tree), text(disk));
+    match kind {
+        Kind::Ext4 => {
+            run("truncate", &["-s", "400M", image]);
+            run("mkfs.ext4", &["-q", "-L", LABEL, "-U", UUID, "-d", tree, image]);
+        }
+        Kind::Squashfs => {
+            let part = disk.with_extension("part");
+            run(
+                "mksquashfs",
+                &[tree, text(&part), "-quiet", "-noappend", "-comp", "zstd", "-Xcompression-level", "3"],
+            );
+            partition(disk, &part);
+        }
+        Kind::Erofs => run("mkfs.erofs", &["--quiet", "-U", UUID, image, tree]),
+        Kind::Iso => run("xorriso", &["-as", "mkisofs", "-quiet", "-R", "-V", LABEL, "-o", image, tree]),
+    }
+}
+
+/// Puts a file system into the second partition of a GPT; in the first is nothing.
+fn partition(disk: &Path, content: &Path) {
+    let bytes = fs::read(content).expect("the file system");
+    let size = (bytes.len() as u64).next_multiple_of(PARTITION);
+    let file = fs::File::create(disk).expect("making the disk");
+    file.set_len(size + 3 * PARTITION).expect("giving the disk its size");
+    let script = format!(
+        "label: gpt\nstart=1MiB, size=1MiB\nstart=2MiB, size={}KiB, uuid={PARTUUID}, name=\"{LABEL}\"\n",
+        size >> 10
+    );
+    let child = Command::new("sfdisk").arg("--quiet").arg(disk).stdin(Stdio::piped()).spawn();
+    let mut child = child.expect("running sfdisk (package fdisk)");
+    child.stdin.take().expect("its input").write_all(script.as_bytes()).expect("writing to sfdisk");
+    assert!(child.wait().expect("waiting for sfdisk").success(), "sfdisk failed");
+    std::os::unix::fs::FileExt::write_all_at(&file, &bytes, 2 * PARTITION).expect("writing the file system");
+    fs::remove_file(content).expect("the file system alone goes");
+}
+
+/// The kernel, and the initrd that finds the root.
+fn first_stage(yaml: &str, dir: &Path, name: &str, cmdline: &str) {
+    let path = root().join(yaml);
+    let text = fs::read_to_string(&path).expect("the YAML");
+    let source = Source { name: yaml.into(), text, dir: path.parent().map(Path::to_path_buf) };
+    let resolver = lkb::pkg::Resolver::default();
+    let loaded = config::load(&[source], &resolver as &dyn PackageResolver).expect("a sound configuration");
+    let cache = Cache::open(&Cache::default_dir().expect("the cache")).expect("the cache");
+    let machine = lkb::build::assemble(&loaded.config, &cache, "amd64").expect("the machine");
+    let mut first = stage::first_stage(&machine, &stage::MODULES).expect("the first stage");
+    first.cmdline = format!("{} {cmdline}", first.cmdline);
+    let formats: [&dyn Format; 1] = [&KernelInitrd];
+    output::write(&first, &cache, dir, name, 0, &formats).expect("writing kernel and initrd");
+}
+
+fn text(path: &Path) -> &str {
+    path.to_str().expect("a UTF-8 path")
+}
+
+/// Runs a program of `tools/deps`.
+fn run(program: &str, args: &[&str]) {
+    let path = "/usr/sbin:/usr/bin:/sbin:/bin";
+    let out = Command::new(program).args(args).env("PATH", path).output();
+    let out = out.unwrap_or_else(|error| panic!("running {program} (see tools/deps): {error}"));
+    assert!(out.status.success(), "{program} {args:?}: {}", String::from_utf8_lossy(&out.stderr));
+}

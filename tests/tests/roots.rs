@@ -1,0 +1,101 @@
+//! Machines whose root is on a disk, found by a small initrd.
+
+use std::path::Path;
+
+use lk_tests::metadata::Instance;
+use lk_tests::roots::{Kind, LABEL, PARTUUID, Split, UUID, split};
+use lk_tests::vm::{Setup, Vm, ssh_key};
+
+/// The machine that is booted: containerd, five containers, a disk for data.
+const YAML: &str = "examples/ldap.yml";
+
+fn directory() -> tempfile::TempDir {
+    tempfile::tempdir().expect("a temporary directory")
+}
+
+/// Boots a machine from its disk, asks its services, looks at its root, and powers it off.
+fn boots_from(kind: Kind, root: &str, file_system: &str) {
+    let dir = directory();
+    let (key, public) = ssh_key(dir.path());
+    let machine = split(YAML, dir.path(), kind, root);
+    println!("{kind:?}: {} bytes of initrd", machine.initrd_size);
+    let cloud = Instance { name: "root".into(), user_data: None, keys: vec![("k".into(), public)] };
+    let setup = Setup { disks: vec![machine.argument()], cloud: Some(cloud) };
+    let mut vm = Vm::boot(&machine.prefix, dir.path(), &setup);
+    vm.wait("Welcome to LinuxKit");
+    assert!(vm.search("dc=example,dc=org", "password").contains("o: Example"), "LDAP does not serve");
+    is_read_only_but_for_its_writable_places(&vm, &key, file_system);
+    is_linked(&vm, &key, kind);
+    vm.press_power_button();
+    vm.wait_off();
+}
+
+fn is_read_only_but_for_its_writable_places(vm: &Vm, key: &Path, file_system: &str) {
+    let mounts = vm.guest(key, "cat /proc/1/mountinfo");
+    let of = |target: &str| {
+        let line = mounts.lines().rfind(|line| line.split(' ').nth(4) == Some(target));
+        line.unwrap_or_else(|| panic!("no mount on {target}: {mounts}"))
+    };
+    let root = of("/");
+    assert!(root.contains(&format!(" - {file_system} ")), "{root}");
+    let (mount, super_block) = root.split_once(" - ").expect("a separator");
+    let is_ro = |options: Option<&str>| options.is_some_and(|o| o.split(',').any(|o| o == "ro"));
+    assert!(is_ro(mount.split(' ').nth(5)) || is_ro(super_block.split(' ').nth(2)), "{root}");
+    for writable in ["/run", "/tmp", "/var"] {
+        assert!(of(writable).contains(" - tmpfs "), "{}", of(writable));
+    }
+    // Nothing of the initrd is left in memory, and nothing of it is mounted.
+    assert!(!mounts.contains("/sysroot"), "{mounts}");
+}
+
+/// The disk can be found by its names.
+fn is_linked(vm: &Vm, key: &Path, kind: Kind) {
+    let links =
+        vm.guest(key, "cd /proc/1/root/dev/disk && for l in */*; do echo \"$l $(readlink $l)\"; done");
+    let wanted = match kind {
+        Kind::Ext4 => vec![format!("by-uuid/{UUID} ../../vda"), "by-label/lkb\\x20root ../../vda".into()],
+        Kind::Squashfs => {
+            vec![format!("by-partuuid/{PARTUUID} ../../vda2"), "by-partlabel/lkb\\x20root ../../vda2".into()]
+        }
+        Kind::Erofs => vec![format!("by-uuid/{UUID} ../../vda")],
+        Kind::Iso => vec!["by-label/lkb\\x20root ../../vda".into()],
+    };
+    for link in wanted {
+        assert!(links.lines().any(|line| line == link), "{link} is missing: {links}");
+    }
+    assert!(links.lines().any(|line| line.starts_with("by-path/pci-0000:00:")), "{links}");
+}
+
+#[test]
+fn a_machine_boots_from_squashfs_in_a_partition_that_is_named_by_its_partuuid() {
+    boots_from(Kind::Squashfs, &format!("root=PARTUUID={}", PARTUUID.to_uppercase()), "squashfs");
+}
+
+#[test]
+fn a_machine_boots_from_ext4_that_is_named_by_its_label() {
+    boots_from(Kind::Ext4, &format!("\"root=LABEL={LABEL}\""), "ext4");
+}
+
+#[test]
+fn a_machine_boots_from_erofs_that_is_named_by_its_uuid() {
+    boots_from(Kind::Erofs, &format!("root=UUID={UUID} rootfstype=erofs ro"), "erofs");
+}
+
+#[test]
+fn a_machine_boots_from_iso_9660_that_is_named_by_its_link() {
+    boots_from(Kind::Iso, "root=/dev/disk/by-label/lkb\\x20root", "iso9660");
+}
+
+#[test]
+fn a_root_that_does_not_come_is_said_with_what_there_is_instead_and_the_machine_reboots() {
+    let dir = directory();
+    let machine: Split =
+        split("examples/minimal.yml", dir.path(), Kind::Erofs, "root=LABEL=other lkb.rootwait=3");
+    let setup = Setup { disks: vec![machine.argument()], cloud: None };
+    let vm = Vm::boot(&machine.prefix, dir.path(), &setup);
+    let line = vm.wait("/dev/vda ");
+    assert!(line.contains("erofs") && line.contains(&format!("UUID={UUID}")), "{line}");
+    let line = vm.wait("cannot go on");
+    assert!(line.contains("LABEL=other, which root= asks for, has not come within 3 s"), "{line}");
+    assert!(line.contains("rebooting in 30 s"), "{line}");
+}
