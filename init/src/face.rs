@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use crate::power::Action;
-use crate::{device, pid1, power, runtime, service, shim, supervisor, sys};
+use crate::{device, pid1, power, runtime, scripts, service, shim, supervisor, sys};
 
 /// One program of the binary.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,6 +15,9 @@ pub enum Face {
     /// `supervisor`: runs the containers; started by PID 1.
     Supervisor,
     /// `runtime`, or `runc` by name: the OCI runtime.
+    /// `scripts PHASE`: runs what other people's packages put under `/etc/init.d`; started by the supervisor.
+    Scripts,
+    /// `runtime`: the OCI runtime.
     Runtime,
     /// `containerd-shim-runc-v2`: what containerd runs for each container.
     Shim,
@@ -68,6 +71,7 @@ pub fn choose(pid: u32, argv: &[OsString]) -> (Face, usize) {
 fn by_name(name: &str) -> Option<Face> {
     Some(match name {
         "supervisor" => Face::Supervisor,
+        "scripts" => Face::Scripts,
         "runtime" | "runc" => Face::Runtime,
         shim::NAME => Face::Shim,
         "service" => Face::Service,
@@ -107,6 +111,7 @@ pub fn main() -> i32 {
             name_process("supervisor");
             supervisor::main()
         }
+        Face::Scripts => scripts::main(&args),
         Face::Runtime => runtime::main(args),
         Face::Shim => shim::main(args),
         Face::Service => service::main(args),
@@ -154,6 +159,7 @@ mod tests {
             (1, &["/sbin/poweroff"], Face::Power(Action::PowerOff), 1),
             (7, &["supervisor"], Face::Supervisor, 1),
             (7, &["/sbin/init", "supervisor"], Face::Supervisor, 2),
+            (7, &["scripts", "before-onboot"], Face::Scripts, 1),
             (7, &["init", "runtime", "create"], Face::Runtime, 2),
             (7, &["/usr/bin/runc", "--root", "/r", "state", "a"], Face::Runtime, 1),
             (7, &["/usr/bin/containerd-shim-runc-v2", "-id", "a", "start"], Face::Shim, 1),

@@ -9,6 +9,7 @@
 //! | [`power`] | asking PID 1 to go down, the power button |
 //! | [`supervisor`] | the plan of containers and the life of each |
 //! | [`engine`], [`runtime`], [`shim`] | what runs a container |
+//! | [`scripts`] | `/etc/init.d` and `/etc/shutdown.d` |
 //! | [`service`] | the operator's command |
 //! | [`watch`] | files that grow, processes that end |
 //! | [`heartbeat`] | how PID 1 knows that the supervisor does not hang |
@@ -26,6 +27,7 @@ pub mod pid1;
 pub mod power;
 pub mod rfc3339;
 pub mod runtime;
+pub mod scripts;
 pub mod service;
 pub mod shim;
 pub mod stage;

@@ -9,7 +9,7 @@ use tokio::process::Command;
 use crate::engine::Container;
 
 /// This binary, whatever its name is.
-const SELF: &str = "/proc/self/exe";
+pub const SELF: &str = "/proc/self/exe";
 /// How long preparing may take: mounts of network file systems are the slow ones.
 const LIMIT: Duration = Duration::from_secs(60);
 

@@ -21,6 +21,7 @@ mod probe;
 mod registry;
 mod reports;
 mod scan;
+mod scripts;
 mod state_file;
 mod tail;
 mod timeline;
@@ -43,6 +44,7 @@ use reports::Reports;
 use timeline::Recorder;
 
 use crate::runtime::signal_name;
+use crate::scripts::Phase;
 use crate::watch::{inotify, process};
 
 use crate::engine::{Containerd, Embedded, Engine};
@@ -120,6 +122,7 @@ async fn run<E: Engine + 'static>(
 async fn boot(onboot: &[plan::OneShot], registry: &Registry, daemon: Option<&Rc<Daemon>>, reports: &Reports) {
     let begun = Instant::now();
     let timeline = &reports.timeline;
+    scripts::run(Phase::BeforeOnboot).await;
     let step = timeline.begin(Kind::Onboot, "volumes");
     let volumes = face::volumes().await;
     step.end_with(&volumes);
@@ -127,6 +130,7 @@ async fn boot(onboot: &[plan::OneShot], registry: &Registry, daemon: Option<&Rc<
         console::say(&format!("volumes: {reason}"));
     }
     let outcome = one_shot::ONBOOT.run(onboot, timeline).await;
+    scripts::run(Phase::AfterOnboot).await;
     // Not earlier: `onboot` may mount a disk on /var.
     reports.logs.write_files();
     console::say(&format!("supervisor: onboot ended after {:.2} s", begun.elapsed().as_secs_f64()));
@@ -140,6 +144,7 @@ async fn boot(onboot: &[plan::OneShot], registry: &Registry, daemon: Option<&Rc<
         Outcome::Poweroff(step) => return take_down(&step, Action::PowerOff),
     };
     registry.tell_all(&order).await;
+    scripts::run(Phase::AfterServices).await;
 }
 
 /// A step of `onboot` failed after which nothing is to be started.
@@ -168,6 +173,7 @@ async fn shut_down(
     timeline: &Rc<Recorder>,
 ) {
     let begun = Instant::now();
+    scripts::run(Phase::BeforeStop).await;
     let step = timeline.begin(Kind::Shutdown, "services");
     let left = registry.shut_down().await;
     for (name, limit) in &left {
@@ -177,6 +183,7 @@ async fn shut_down(
     let stopped = if left.is_empty() { Ok(()) } else { Err(format!("did not stop: {}", names.join(", "))) };
     step.end_with(&stopped);
     one_shot::ONSHUTDOWN.run(onshutdown, timeline).await;
+    scripts::run(Phase::AfterOnshutdown).await;
     if let Some(daemon) = daemon {
         let step = timeline.begin(Kind::Shutdown, "containerd");
         daemon.stop().await;

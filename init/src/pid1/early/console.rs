@@ -23,9 +23,12 @@ pub fn open<S: System>(machine: &mut Machine<S>) -> State {
             machine.check(result, format_args!("make {path}"));
         }
     }
-    match machine.system.read("/proc/cmdline") {
-        Ok(text) => machine.cmdline = Cmdline::parse(&text),
-        Err(errno) => machine.say(format_args!("cannot read /proc/cmdline: {errno}; going on without")),
+    // In a container it is what the host's kernel was told.
+    if !machine.contained {
+        match machine.system.read("/proc/cmdline") {
+            Ok(text) => machine.cmdline = Cmdline::parse(&text),
+            Err(errno) => machine.say(format_args!("cannot read /proc/cmdline: {errno}; going on without")),
+        }
     }
     let console = match machine.contained {
         // The runtime has given us the terminal or log that it wants us to use.
@@ -94,10 +97,11 @@ mod tests {
 
     #[test]
     fn a_container_keeps_the_console_it_was_given() {
-        let mut machine = machine(|_| {});
+        let mut machine = machine(|fake| fake.file("/proc/cmdline", "quiet panic=0"));
         machine.contained = true;
         assert_eq!(open(&mut machine), State::Filesystems);
         assert_eq!(machine.system.calls, ["open_events signals"]);
+        assert!(!machine.cmdline.has("quiet"), "the host's command line is not ours");
         assert_eq!(machine.system.fault, Some(Then::Exit));
     }
 
