@@ -85,13 +85,19 @@ impl Console {
     /// # Panics
     /// When it does not end within `patience`.
     pub fn wait_end(&self, patience: Duration) {
+        assert!(self.ends_within(patience), "the machine did not end within {patience:?}");
+    }
+
+    /// Whether the console ends within `patience`.
+    #[must_use]
+    pub fn ends_within(&self, patience: Duration) -> bool {
         let (lock, changed) = &*self.state;
         let state = lock.lock().unwrap_or_else(PoisonError::into_inner);
         let (state, timeout) = changed
             .wait_timeout_while(state, patience, |s| !s.closed)
             .unwrap_or_else(PoisonError::into_inner);
         drop(state);
-        assert!(!timeout.timed_out(), "the machine did not end within {patience:?}");
+        !timeout.timed_out()
     }
 }
 

@@ -10,7 +10,9 @@
 //! | [`metadata`] | an OpenStack metadata service on 169.254.169.254 |
 //! | [`roots`] | machines with their root on a disk |
 //! | [`disk`] | data disks, and a look at them after the machine is off |
+//! | [`bench`] | what `make bench` measures of the boot |
 
+pub mod bench;
 pub mod console;
 pub mod disk;
 pub mod image;

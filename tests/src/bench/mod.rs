@@ -1,0 +1,15 @@
+//! Measures how init boots, under a clock that counts instructions: the same figures on every host, busy or not.
+//!
+//! | module | duty |
+//! |---|---|
+//! | [`machine`] | one boot, in qemu as LinuxKit was measured |
+//! | [`marks`] | what the console of a bench image says, as values |
+//! | [`least`] | the least memory that is enough |
+//! | [`figures`] | the figures of one engine |
+//! | [`report`] | the table, and the JSON file |
+
+pub mod figures;
+pub mod least;
+pub mod machine;
+pub mod marks;
+pub mod report;

@@ -1,0 +1,48 @@
+//! `bench [--seed N] [ENGINE…]`: measures the boot, prints a table and writes `target/bench.json`.
+
+use std::process::ExitCode;
+
+use lk_tests::bench::figures::{Engine, measure};
+use lk_tests::bench::report::{json, table};
+use lk_tests::root;
+
+const ENGINES: [Engine; 2] = [
+    Engine { name: "embedded", least_initrd: (24, 160) },
+    Engine { name: "containerd", least_initrd: (64, 400) },
+];
+
+fn main() -> ExitCode {
+    let mut seed = 1;
+    let mut names = Vec::new();
+    let mut args = std::env::args().skip(1);
+    while let Some(arg) = args.next() {
+        match (arg.as_str(), args.len()) {
+            ("--seed", 1..) => match args.next().and_then(|text| text.parse().ok()) {
+                Some(number) => seed = number,
+                None => return usage(),
+            },
+            (name, _) if ENGINES.iter().any(|engine| engine.name == name) => names.push(arg),
+            _ => return usage(),
+        }
+    }
+    let chosen =
+        ENGINES.iter().filter(|engine| names.is_empty() || names.iter().any(|name| name == engine.name));
+    let measured: Vec<_> = chosen
+        .map(|engine| {
+            let say = |what: &str| eprintln!("bench: {}: {what}", engine.name);
+            (engine.name, measure(engine, seed, &say))
+        })
+        .collect();
+    print!("{}", table(&measured));
+    let file = root().join("target/bench.json");
+    if let Err(error) = std::fs::write(&file, json(&measured)) {
+        eprintln!("bench: cannot write {}: {error}", file.display());
+        return ExitCode::FAILURE;
+    }
+    ExitCode::SUCCESS
+}
+
+fn usage() -> ExitCode {
+    eprintln!("usage: bench [--seed N] [embedded|containerd]…");
+    ExitCode::from(2)
+}
