@@ -101,6 +101,18 @@ impl Console {
     }
 }
 
+/// Keeps the console of a failed test `name` in a file, and shows its end.
+pub fn keep(name: &str, console: &Console) {
+    let log = crate::image::out_dir().join(format!("{name}.console"));
+    let text = console.text();
+    match std::fs::write(&log, &text) {
+        Ok(()) => eprintln!("the console is in {}; its end:", log.display()),
+        Err(e) => eprintln!("can't keep the console in {}: {e}; its end:", log.display()),
+    }
+    let lines: Vec<&str> = text.lines().collect();
+    eprintln!("{}", lines[lines.len().saturating_sub(60)..].join("\n"));
+}
+
 fn line_with(text: &str, wanted: &str) -> Option<String> {
     let at = text.find(wanted)?;
     let start = text[..at].rfind('\n').map_or(0, |i| i + 1);

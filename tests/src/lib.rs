@@ -4,6 +4,9 @@
 //! |---|---|
 //! | [`image`] | what is booted: built once for all tests, with the `lkb` that a user has |
 //! | [`vm`] | a machine: `lkb run qemu` in a network namespace of its own |
+//! | [`guest`] | a machine for the fault suite: qemu as a test wants it |
+//! | [`agent`] | what a test can ask inside such a machine |
+//! | [`lines`] | lines from a socket |
 //! | [`console`] | the machine's serial console |
 //! | [`qmp`] | qemu's control socket |
 //! | [`netns`] | network namespaces, so that no test binds a port of the host |
@@ -12,10 +15,13 @@
 //! | [`disk`] | data disks, and a look at them after the machine is off |
 //! | [`bench`] | what `make bench` measures of the boot |
 
+pub mod agent;
 pub mod bench;
 pub mod console;
 pub mod disk;
+pub mod guest;
 pub mod image;
+pub mod lines;
 pub mod metadata;
 pub mod netns;
 pub mod qmp;

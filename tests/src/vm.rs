@@ -188,14 +188,7 @@ impl Vm {
 impl Drop for Vm {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            let log = image::out_dir().join(format!("{}.console", self.name));
-            let text = self.console.text();
-            match std::fs::write(&log, &text) {
-                Ok(()) => eprintln!("the console is in {}; its end:", log.display()),
-                Err(e) => eprintln!("can't keep the console in {}: {e}; its end:", log.display()),
-            }
-            let lines: Vec<&str> = text.lines().collect();
-            eprintln!("{}", lines[lines.len().saturating_sub(60)..].join("\n"));
+            crate::console::keep(&self.name, &self.console);
         }
         if let Ok(None) = self.child.try_wait() {
             let group = Pid::from_raw(i32::try_from(self.child.id()).expect("a process id"));

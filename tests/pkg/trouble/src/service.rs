@@ -1,0 +1,129 @@
+//! A service: it serves, and misbehaves on demand.
+
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{SigSet, Signal};
+
+use crate::{fork, notes};
+
+/// How often it was asked for its count.
+static COUNT: AtomicU64 = AtomicU64::new(0);
+/// Whether it takes no notice of SIGTERM.
+static DEAF: AtomicBool = AtomicBool::new(false);
+
+/// Serves as `name` until SIGTERM.
+pub fn serve(name: &str) -> Result<(), String> {
+    obey_term()?;
+    let _lock = notes::note_start(name)?;
+    if let Ok(orders) = std::fs::read_to_string(notes::file(name, "orders")) {
+        order(orders.trim(), name);
+    }
+    let path = notes::file(name, "sock");
+    // One that was killed has left its socket.
+    drop(std::fs::remove_file(&path));
+    let listener = UnixListener::bind(&path).map_err(|e| format!("{}: {e}", path.display()))?;
+    println!("{name} serves");
+    loop {
+        let (stream, _) = listener.accept().map_err(|e| format!("waiting for questions: {e}"))?;
+        // Who asks may be gone before the answer: that is no reason to stop.
+        drop(answer(stream, name));
+    }
+}
+
+/// Does nothing until SIGTERM.
+pub fn until_terminated() -> Result<(), String> {
+    SigSet::from(Signal::SIGTERM).wait().map(drop).map_err(|e| format!("waiting for a signal: {e}"))
+}
+
+/// SIGTERM ends the process, unless it is deaf. The first process of a container needs to do that itself
+/// (pid_namespaces(7)).
+fn obey_term() -> Result<(), String> {
+    let term = SigSet::from(Signal::SIGTERM);
+    term.thread_block().map_err(|e| format!("blocking SIGTERM: {e}"))?;
+    std::thread::spawn(move || {
+        while term.wait().is_ok() {
+            if !DEAF.load(Ordering::Relaxed) {
+                std::process::exit(0);
+            }
+        }
+    });
+    Ok(())
+}
+
+fn answer(stream: UnixStream, name: &str) -> std::io::Result<()> {
+    let mut question = String::new();
+    BufReader::new(stream.try_clone()?).read_line(&mut question)?;
+    let answer = order(question.trim(), name);
+    writeln!(&stream, "{answer}")
+}
+
+/// Does what it is told, and says what came of it.
+fn order(order: &str, name: &str) -> String {
+    let (word, rest) = order.split_once(' ').unwrap_or((order, ""));
+    let number = rest.parse().unwrap_or(0);
+    match word {
+        "count" => (COUNT.fetch_add(1, Ordering::Relaxed) + 1).to_string(),
+        "say" => {
+            println!("{name} says {rest}");
+            String::new()
+        }
+        "exit" => std::process::exit(rest.parse().unwrap_or(1)),
+        "deaf" => {
+            DEAF.store(true, Ordering::Relaxed);
+            String::new()
+        }
+        "fork" => fork::children(number).to_string(),
+        "orphans" => fork::orphans(number).map_or_else(|e| e.to_string(), |()| String::new()),
+        "eat" => {
+            std::thread::spawn(eat);
+            String::new()
+        }
+        "flood" => flood(number).to_string(),
+        "work" => {
+            std::thread::spawn(work);
+            String::new()
+        }
+        _ => format!("unknown order {order:?}"),
+    }
+}
+
+/// Takes memory until there is none.
+fn eat() {
+    let mut eaten = Vec::new();
+    loop {
+        // Written to, or the kernel gives none.
+        eaten.push(vec![1_u8; 1 << 20]);
+        std::hint::black_box(&eaten);
+    }
+}
+
+/// Writes `bytes` to standard output as fast as it takes them, and returns how many it took in a second.
+fn flood(bytes: usize) -> u64 {
+    const LINE: usize = 128;
+    let block: Vec<u8> = (0..512).flat_map(|_| [&[b'x'; LINE - 1][..], b"\n"].concat()).collect();
+    let began = Instant::now();
+    let mut written = 0;
+    let mut out = std::io::stdout().lock();
+    while written < bytes {
+        if out.write_all(&block).is_err() {
+            break;
+        }
+        written += block.len();
+    }
+    (written as f64 / began.elapsed().as_secs_f64()) as u64
+}
+
+/// Keeps a processor and the log busy.
+fn work() {
+    for number in 0_u64.. {
+        let began = Instant::now();
+        while began.elapsed() < Duration::from_millis(20) {
+            std::hint::spin_loop();
+        }
+        println!("work {number}");
+        std::thread::yield_now();
+    }
+}

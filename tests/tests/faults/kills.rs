@@ -1,0 +1,135 @@
+//! SIGKILL to every process of init's, and to the services, in random order under load.
+
+use std::collections::BTreeMap;
+
+use lk_tests::guest::{Engine, Guest, Setup};
+
+use crate::dice::Dice;
+use crate::scaled;
+
+const SERVICES: [&str; 5] = ["one", "two", "three", "four", "steady"];
+
+/// Kills by the round, and keeps count of how often each service may have been started.
+struct Storm<'a> {
+    guest: &'a Guest,
+    /// Starts that are accounted for: the first one, and one for each kill that took the service with it.
+    allowed: BTreeMap<&'static str, usize>,
+}
+
+impl Storm<'_> {
+    fn kill(&mut self, targets: &[&str]) {
+        let killed = self.guest.agent().kill(targets);
+        println!("killed {killed:?}");
+        for service in SERVICES {
+            let is_hit = killed
+                .iter()
+                .any(|(target, _)| target.split_once(':').is_some_and(|(_, name)| name == service));
+            *self.allowed.entry(service).or_insert(1) += usize::from(is_hit);
+        }
+        self.others_came(&killed);
+    }
+
+    /// What has no notes of its own must come back as another process.
+    fn others_came(&self, killed: &[(String, i64)]) {
+        for (target, pid) in killed.iter().filter(|(target, _)| !target.contains(':')) {
+            self.guest.agent().call(&["await-other", target, &pid.to_string()]);
+        }
+    }
+
+    /// Waits until every service serves that was hit, and looks that none was started for nothing.
+    fn all_serve(&mut self) {
+        for service in SERVICES {
+            let starts = self.guest.agent().await_start(service, 1);
+            let allowed = self.allowed.entry(service).or_insert(1);
+            assert!(
+                starts <= *allowed,
+                "{service} was started {starts} times; {allowed} can be accounted for"
+            );
+        }
+    }
+
+    /// As [`Storm::all_serve`], after which each service has been started exactly as often as it had to be.
+    ///
+    /// Only where nothing was hit while it was not yet serving: two blows may need one start.
+    fn all_serve_again(&mut self) {
+        for service in SERVICES {
+            let allowed = *self.allowed.entry(service).or_insert(1);
+            let starts = self.guest.agent().await_start(service, allowed);
+            assert_eq!(starts, allowed, "how often {service} was started");
+        }
+    }
+}
+
+fn storm(engine: Engine, ours: &[&str], rounds: usize) {
+    let guest = Guest::boot(engine, "kills", &Setup { processors: 2, memory: 768, ..Setup::default() });
+    let guest = guest.watched();
+    let mut storm = Storm { guest: &guest, allowed: BTreeMap::new() };
+    storm.all_serve_again();
+    guest.agent().await_start("busy", 1);
+    guest.agent().ask("busy", "work");
+
+    let services: Vec<String> = SERVICES.iter().map(|name| format!("service:{name}")).collect();
+    let shims: Vec<String> = match engine {
+        Engine::Containerd => SERVICES.iter().map(|name| format!("shim:{name}")).collect(),
+        Engine::Embedded => Vec::new(),
+    };
+    let all: Vec<&str> =
+        ours.iter().copied().chain(services.iter().chain(&shims).map(String::as_str)).collect();
+
+    // Each kind once by itself: what it may cost is known exactly.
+    for target in ours {
+        storm.kill(&[target]);
+        storm.all_serve_again();
+    }
+    for target in services.iter().chain(&shims).step_by(SERVICES.len()) {
+        storm.kill(&[target]);
+        storm.all_serve_again();
+    }
+
+    let mut dice = Dice::new(rounds as u64);
+    for _ in 0..rounds {
+        let count = 1 + dice.below(4);
+        let targets = dice.pick(&all, count);
+        storm.kill(&targets);
+        // Two times of three the next blow comes when all is well again, else into the midst of it.
+        if dice.below(3) > 0 {
+            storm.all_serve();
+        }
+    }
+    storm.all_serve();
+    // And the operator is heard.
+    guest.agent().call(&["await-answer", "service", "list"]);
+    for service in SERVICES {
+        let before: u64 = guest.agent().ask(service, "count").parse().expect("a count");
+        let after: u64 = guest.agent().ask(service, "count").parse().expect("a count");
+        assert_eq!(after, before + 1, "{service} is not one process");
+        guest.agent().starts(service);
+    }
+    guest.power_off();
+}
+
+#[test]
+fn whatever_is_killed_of_containerd_every_service_serves_and_none_was_started_twice() {
+    storm(Engine::Containerd, &["supervisor", "containerd"], scaled(6, 200));
+}
+
+#[test]
+fn whatever_is_killed_of_the_embedded_engine_every_service_serves_and_none_was_started_twice() {
+    storm(Engine::Embedded, &["supervisor"], scaled(6, 200));
+}
+
+/// The exit of a service while nobody is there to see it.
+#[test]
+fn a_service_that_ends_while_the_supervisor_is_dead_is_started_again_once() {
+    for engine in [Engine::Embedded, Engine::Containerd] {
+        let guest = Guest::boot(engine, "plain", &Setup::default());
+        let guest = guest.watched();
+        guest.agent().await_start("victim", 1);
+        guest.agent().await_start("steady", 1);
+        guest.agent().kill(&["supervisor", "service:victim"]);
+        assert_eq!(guest.agent().await_start("victim", 2), 2);
+        guest.wait("supervisor was killed by SIGKILL; starting it again");
+        guest.wait("victim: killed by signal 9");
+        assert_eq!(guest.agent().starts("steady"), 1, "a service that nothing was done to was started again");
+    }
+}

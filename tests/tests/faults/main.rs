@@ -1,0 +1,28 @@
+//! The fault suite: what goes wrong in machines is made to go wrong, and nothing may be lost.
+//!
+//! | file | what goes wrong |
+//! |---|---|
+//! | `kills` | processes are killed, alone and together, under load |
+//! | `services` | services misbehave |
+//! | `steps` | onboot steps and services that cannot work |
+//! | `full` | file systems are full |
+//! | `without` | the machine lacks something: console, cgroup v2, controllers, the time |
+//! | `mute` | containerd never answers |
+//! | `power_cut` | the power is cut during writes |
+//!
+//! `make test` runs a short form of each; `LK_FAULTS=full`, which `make faults` sets, the whole. `LK_FAULTS_SEED` is what
+//! the order of random faults comes from (1 unless set).
+
+mod dice;
+mod full;
+mod kills;
+mod mute;
+mod power_cut;
+mod services;
+mod steps;
+mod without;
+
+/// How much is done: `full` with `LK_FAULTS=full`, else `short`.
+fn scaled(short: usize, full: usize) -> usize {
+    if std::env::var_os("LK_FAULTS").is_some_and(|value| value == "full") { full } else { short }
+}

@@ -1,0 +1,59 @@
+//! Machines that lack something.
+
+use lk_tests::guest::{Engine, Guest, Setup};
+
+/// Boots, looks that services serve and come back when they are killed, and powers off.
+fn serves(setup: &Setup) -> String {
+    let guest = Guest::boot(Engine::Embedded, "plain", setup);
+    let guest = guest.watched();
+    let agent = guest.agent();
+    agent.await_start("victim", 1);
+    agent.kill(&["service:victim"]);
+    assert_eq!(agent.await_start("victim", 2), 2);
+    assert_eq!(agent.await_start("steady", 1), 1);
+    assert!(agent.service(&["list"]).contains("victim"));
+    assert_eq!(agent.status("victim")["state"], "running");
+    guest.power_off();
+    guest.console().text()
+}
+
+#[test]
+fn a_machine_without_console_serves_and_powers_off() {
+    let console = serves(&Setup { console: false, ..Setup::default() });
+    assert_eq!(console, "");
+}
+
+#[test]
+fn a_machine_whose_clock_was_never_set_serves_and_says_so() {
+    let console = serves(&Setup { date: Some("1980-01-01"), ..Setup::default() });
+    assert!(console.contains("the clock is not set"), "the console does not say so");
+}
+
+#[test]
+fn a_machine_whose_clock_is_past_2038_serves() {
+    serves(&Setup { date: Some("2039-07-01"), ..Setup::default() });
+}
+
+#[test]
+fn a_machine_without_cgroup_v2_serves() {
+    let setup = Setup { append: "linuxkit.unified_cgroup_hierarchy=0".into(), ..Setup::default() };
+    let guest = Guest::boot(Engine::Embedded, "plain", &setup);
+    let guest = guest.watched();
+    let agent = guest.agent();
+    agent.await_start("victim", 1);
+    let mounts = agent.call(&["read", "/proc/1/mounts"]);
+    let mounts = mounts.as_str().expect("a text");
+    assert!(!mounts.contains(" /sys/fs/cgroup cgroup2 "), "cgroup v2 is mounted: {mounts}");
+    agent.kill(&["service:victim"]);
+    assert_eq!(agent.await_start("victim", 2), 2);
+    agent.service(&["stop", "victim"]);
+    agent.call(&["await-gone", "service:victim"]);
+    assert_eq!(agent.await_start("steady", 1), 1);
+    guest.power_off();
+}
+
+#[test]
+fn a_machine_without_cgroup_controllers_serves() {
+    let disabled = ["memory", "pids", "cpu", "cpuset", "io"].map(|name| format!("cgroup_disable={name}"));
+    serves(&Setup { append: disabled.join(" "), ..Setup::default() });
+}
