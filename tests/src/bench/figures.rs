@@ -133,7 +133,7 @@ fn from_marks(few: &Marks, many: Result<Marks, String>) -> Figures {
 }
 
 fn is_supervisor(process: &super::marks::Process) -> bool {
-    process.args.split(' ').nth(1) == Some("supervisor")
+    process.args.split(' ').take(2).any(|word| word == "supervisor")
 }
 
 fn least_memory(image: &Image, (low, high): (u32, u32), seed: u32, patience: Duration) -> Figure {
@@ -153,7 +153,8 @@ fn more_services() -> String {
         // Writing to a string cannot fail.
         let _ = write!(
             yaml,
-            "  - name: more-{number}\n    image: \"@pkg:{}\"\n    binds: [\"/dev/kmsg:/dev/kmsg\"]\n    command: \
+            "  - name: more-{number}\n    image: \"@pkg:{}\"\n    devices: [{{path: /dev/kmsg, type: c, \
+             major: 1, minor: 11, mode: \"0600\"}}]\n    command: \
              [\"/bin/sh\", \"-c\", \"echo '<2>bench: service more-{number}' >/dev/kmsg; trap 'exit 0' TERM; sleep \
              1000000 & wait\"]\n",
             package.display()
