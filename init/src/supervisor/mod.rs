@@ -91,8 +91,8 @@ async fn supervise() -> std::io::Result<()> {
     if Path::new(containerd::BINARY).exists() {
         let daemon = Rc::new(Daemon::default());
         let engine = Rc::new(Containerd::new(daemon.connection()));
-        let (kept, timeline) = (Rc::clone(&daemon), Rc::clone(&reports.timeline));
-        tokio::task::spawn_local(async move { kept.keep(&timeline).await });
+        let (kept, reports_too) = (Rc::clone(&daemon), Rc::clone(&reports));
+        tokio::task::spawn_local(async move { kept.keep(&reports_too).await });
         run(plan, &engine, Some(&daemon), &reports, &mut terminate).await;
     } else {
         run(plan, &Rc::new(Embedded::default()), None, &reports, &mut terminate).await;

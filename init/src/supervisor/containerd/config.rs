@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 /// Where containerd's own output goes, when nothing else is asked for.
-const LOG: &str = "/var/log/containerd.log";
+pub const LOG: &str = "/var/log/containerd.log";
 /// Where containerd keeps what must outlive it, when its configuration says nothing else.
 const ROOT: &str = "/var/lib/containerd";
 

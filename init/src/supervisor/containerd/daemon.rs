@@ -18,11 +18,15 @@ use crate::engine::{self, Connection, EngineError};
 use crate::runtime::read_bounded;
 use crate::supervisor::backoff::Backoff;
 use crate::supervisor::inotify::Inotify;
+use crate::supervisor::logs::{Logs, Stream};
 use crate::supervisor::process::{Handle, ProcessId};
-use crate::supervisor::timeline::{Recorder, Token};
+use crate::supervisor::reports::Reports;
+use crate::supervisor::timeline::Token;
 use crate::supervisor::{console, state_file};
 use crate::timeline::{Kind, Outcome};
 
+/// What it is called in logs and on the time-line.
+const NAME: &str = "containerd";
 /// Where it is, if the image has it.
 pub const BINARY: &str = "/usr/bin/containerd";
 const RUNTIME_CONFIG: &str = "/etc/containerd/runtime-config.toml";
@@ -129,15 +133,20 @@ impl Daemon {
     }
 
     /// Keeps it running until it is told to stop.
-    pub async fn keep(&self, timeline: &Rc<Recorder>) {
+    pub async fn keep(&self, reports: &Reports) {
+        let Reports { logs, timeline, .. } = reports;
+        // Of one that a former supervisor started as well: it writes into the same pipe.
+        if let Err(error) = logs.fifo(NAME, Stream::Err) {
+            console::say(&format!("{NAME}: cannot make the pipe for its output: {error}"));
+        }
         let mut orders = self.orders.subscribe();
         let mut backoff = Backoff::default();
         loop {
             let order = *orders.borrow_and_update();
             let Order::Run(_) = order else { break };
             let begun = Instant::now();
-            let step = timeline.begin(Kind::Engine, "containerd");
-            let end = match Process::adopt_or_start() {
+            let step = timeline.begin(Kind::Engine, NAME);
+            let end = match Process::adopt_or_start(logs) {
                 Ok(process) => {
                     self.state.set(Some(process.state));
                     self.attend(process, &mut orders, step).await
@@ -228,7 +237,7 @@ struct Process {
 }
 
 impl Process {
-    fn adopt_or_start() -> std::io::Result<Self> {
+    fn adopt_or_start(logs: &Rc<Logs>) -> std::io::Result<Self> {
         let file = state_file::path("containerd.json");
         if let Some(Remembered { process: id, state }) = state_file::read(&file)
             && let Some(handle) = Handle::open(id)
@@ -240,7 +249,7 @@ impl Process {
         std::fs::create_dir_all(&root)?;
         let missing = || std::io::Error::other(format!("{} is gone", root.display()));
         let state = DirectoryId::of(&root).ok_or_else(missing)?;
-        let child = start()?;
+        let child = start(logs)?;
         let gone = || std::io::Error::other("it ended at once");
         let id = child.id().and_then(ProcessId::of).ok_or_else(gone)?;
         state_file::write(&file, &Remembered { process: id, state })?;
@@ -280,7 +289,7 @@ impl Process {
     }
 }
 
-fn start() -> std::io::Result<Child> {
+fn start(logs: &Rc<Logs>) -> std::io::Result<Child> {
     let text = match read_bounded(Path::new(RUNTIME_CONFIG), CONFIG_LIMIT) {
         Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
         Err(_) => String::new(),
@@ -293,17 +302,24 @@ fn start() -> std::io::Result<Child> {
     std::fs::create_dir_all(STATE_DIR)?;
     let mut command = Command::new(BINARY);
     command.args(&config.args).stdin(Stdio::null()).process_group(0);
-    command
-        .stdout(stdio(&config.stdout, std::io::stdout())?)
-        .stderr(stdio(&config.stderr, std::io::stderr())?);
+    command.stdout(stdio(&config.stdout, std::io::stdout(), logs)?).stderr(stdio(
+        &config.stderr,
+        std::io::stderr(),
+        logs,
+    )?);
     if std::env::var_os("PATH").is_none() {
         command.env("PATH", PATH);
     }
     command.spawn()
 }
 
-fn stdio(output: &Output, ours: impl std::os::fd::AsFd) -> std::io::Result<Stdio> {
+fn stdio(output: &Output, ours: impl std::os::fd::AsFd, logs: &Rc<Logs>) -> std::io::Result<Stdio> {
     let path = match output {
+        // Where the logs would write it: within their limits, then.
+        Output::File(path) if path == Path::new(config::LOG) => {
+            let pipe = logs.fifo(NAME, Stream::Err)?;
+            return Ok(Stdio::from(OpenOptions::new().read(true).write(true).open(pipe)?));
+        }
         Output::File(path) => path,
         // Both are the console.
         Output::Stdout | Output::Stderr => {
