@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::machine::Machine;
 use super::state::State;
 use super::system::System;
+use crate::stage::BEGUN;
 use crate::timeline::{Kind, PATH, Step, Timeline};
 
 /// The supervisor's directory, which holds the file.
@@ -15,7 +16,11 @@ const DIRECTORY: &str = "/run/lkb";
 pub fn note<S: System>(machine: &mut Machine<S>, state: State, begun: Duration, next: State) {
     let Some(name) = name(state) else { return };
     if machine.timeline.steps.is_empty() {
-        machine.timeline.steps.push(Step::done(Kind::Kernel, "kernel", Duration::ZERO, begun));
+        let first_stage = first_stage(&machine.system);
+        let kernel = Step::done(Kind::Kernel, "kernel", Duration::ZERO, first_stage.unwrap_or(begun));
+        machine.timeline.steps.push(kernel);
+        let first_stage = first_stage.map(|since| Step::done(Kind::Pid1, "pid1/first-stage", since, begun));
+        machine.timeline.steps.extend(first_stage);
     }
     let now = machine.system.now();
     machine.timeline.steps.push(Step::done(Kind::Pid1, name, begun, now));
@@ -23,6 +28,13 @@ pub fn note<S: System>(machine: &mut Machine<S>, state: State, begun: Duration, 
         let timeline = std::mem::take(&mut machine.timeline);
         write(machine, &timeline);
     }
+}
+
+/// When the first of two stages began, if this is the second.
+fn first_stage<S: System>(system: &S) -> Option<Duration> {
+    let environment = system.read("/proc/self/environ").ok()?;
+    let mut values = environment.split('\0').filter_map(|word| word.strip_prefix(BEGUN)?.strip_prefix('='));
+    values.next()?.parse().ok().map(Duration::from_micros)
 }
 
 /// What the boot's states are called; others are no part of it.
@@ -75,5 +87,19 @@ mod tests {
         assert_eq!(names, expected);
         assert_eq!((timeline.steps[0].start, timeline.steps[0].end), (0.0, Some(1.5)));
         assert!(timeline.steps.iter().all(|step| step.outcome == Outcome::Ok));
+    }
+
+    #[test]
+    fn a_first_stage_is_no_part_of_the_kernel() {
+        let mut machine = machine(|fake| {
+            fake.now = Duration::from_millis(1500);
+            fake.file("/proc/self/environ", "HOME=/\0LKB_STAGE_BEGUN=900000\0");
+        });
+        note(&mut machine, State::Root, Duration::from_millis(1400), State::Console);
+        let steps = machine.timeline.steps.iter().map(|step| (step.name.as_str(), step.start, step.end));
+        assert_eq!(
+            steps.collect::<Vec<_>>(),
+            [("kernel", 0.0, Some(0.9)), ("pid1/first-stage", 0.9, Some(1.4)), ("pid1/root", 1.4, Some(1.5))]
+        );
     }
 }

@@ -32,3 +32,5 @@ pub use request::{Request, RequestError, Root};
 
 /// The environment variable that the first stage sets for the second.
 pub const SECOND_STAGE: &str = "LKB_STAGE=2";
+/// The name of another: when the first stage began, in microseconds since the kernel started.
+pub const BEGUN: &str = "LKB_STAGE_BEGUN";

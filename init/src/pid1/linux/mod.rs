@@ -51,6 +51,8 @@ const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 /// The kernel that started this process.
 #[derive(Debug)]
 pub struct Linux {
+    /// When this process began, since the kernel did.
+    begun: Duration,
     /// Whether signals wait to be read.
     blocked: Result<()>,
     /// For messages; opened by [`terminal::open_console`].
@@ -65,7 +67,9 @@ impl Linux {
     pub fn new() -> Self {
         umask(Mode::from_bits_truncate(0o022));
         let blocked = signals().thread_block();
-        Self { blocked, console: None, sources: None, watchdog: None }
+        // The clock cannot fail on any kernel since 2.6.39.
+        let begun = time(ClockId::CLOCK_BOOTTIME).unwrap_or_default();
+        Self { begun, blocked, console: None, sources: None, watchdog: None }
     }
 }
 
@@ -367,7 +371,7 @@ impl System for Linux {
     }
 
     fn exec(&mut self, program: &str) -> Errno {
-        stage::exec(program)
+        stage::exec(program, self.begun)
     }
 
     fn spawn(&mut self, arguments: &[&str]) -> Result<i32> {

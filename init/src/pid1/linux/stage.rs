@@ -3,6 +3,7 @@
 use std::ffi::{CString, OsString};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt;
+use std::time::Duration;
 
 use nix::dir::Dir;
 use nix::errno::Errno;
@@ -14,7 +15,7 @@ use nix::unistd::{UnlinkatFlags, chdir, chroot, execve, unlinkat};
 
 use super::super::system::{Result, System};
 use super::Linux;
-use crate::stage::SECOND_STAGE;
+use crate::stage::{BEGUN, SECOND_STAGE};
 
 /// Directories in directories in … that are deleted; an initrd with more keeps them, and its memory.
 const DEPTH: usize = 64;
@@ -61,8 +62,8 @@ fn delete_below(directory: OwnedFd, device: u64, depth: usize) {
     }
 }
 
-/// Becomes another program, with the arguments and environment that the kernel gave this one.
-pub fn exec(program: &str) -> Errno {
+/// Becomes another program, with the arguments and environment that the kernel gave this one, which began at `begun`.
+pub fn exec(program: &str, begun: Duration) -> Errno {
     let text = |text: OsString| CString::new(text.into_vec()).ok();
     let Ok(path) = CString::new(program) else { return Errno::EINVAL };
     let arguments = std::env::args_os().skip(1).filter_map(text);
@@ -72,8 +73,9 @@ pub fn exec(program: &str) -> Errno {
         name.push(value);
         text(name)
     });
-    let marker = CString::new(SECOND_STAGE).ok();
-    let environment: Vec<CString> = variables.chain(marker).collect();
+    let markers = [SECOND_STAGE.to_owned(), format!("{BEGUN}={}", begun.as_micros())];
+    let markers = markers.into_iter().filter_map(|marker| CString::new(marker).ok());
+    let environment: Vec<CString> = variables.chain(markers).collect();
     // Blocked signals stay so across execve(2), and other inits do not expect that.
     let unblocked = pthread_sigmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::empty()), None);
     let result = unblocked.and_then(|()| execve(&path, &arguments, &environment));
@@ -114,7 +116,7 @@ mod tests {
 
     #[test]
     fn a_program_that_is_missing_is_told_by_its_errno() {
-        assert_eq!(exec("/no/such/init"), Errno::ENOENT);
-        assert_eq!(exec("a\0b"), Errno::EINVAL);
+        assert_eq!(exec("/no/such/init", Duration::ZERO), Errno::ENOENT);
+        assert_eq!(exec("a\0b", Duration::ZERO), Errno::EINVAL);
     }
 }
