@@ -5,8 +5,10 @@ SHELL := /bin/bash
 
 LKB := target/release/lkb
 PACKAGES := $(patsubst %/build.yml,%,$(wildcard pkg/*/build.yml))
+# What only tests boot.
+TEST_PACKAGES := $(patsubst %/build.yml,%,$(wildcard tests/pkg/*/build.yml))
 
-.PHONY: help deps build packages demo test fmt lint unit suite bench deny clean
+.PHONY: help deps build packages demo test fmt lint unit suite faults bench deny clean
 
 help: ## what each target does
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -36,10 +38,17 @@ unit: deps ## unit and integration tests
 	cargo test --locked --no-fail-fast --workspace --exclude lk-tests
 
 suite: packages ## boot real images in qemu
+	$(LKB) pkg build $(TEST_PACKAGES)
 	cargo test --locked --no-fail-fast -p lk-tests -- --test-threads=2
 
-bench: packages ## measure boot, shutdown and build
+faults: packages ## the fault suite, whole: hours; LK_FAULTS_SEED=N for another order
+	$(LKB) pkg build $(TEST_PACKAGES)
+	LK_FAULTS=full cargo test --locked --no-fail-fast -p lk-tests --test faults -- --test-threads=2 --nocapture
+
+bench: packages ## measure build, boot, memory and shutdown
+	$(LKB) pkg build tests/bench/kernel
 	@tools/bench
+	cargo run --quiet --locked -p lk-tests --bin bench
 
 deny: ## licences, sources and duplicates of what is linked (needs cargo-deny)
 	cargo deny --locked check licenses bans sources

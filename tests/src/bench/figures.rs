@@ -27,8 +27,19 @@ pub type Figure = Result<f64, String>;
 pub struct Engine {
     /// `embedded` or `containerd`.
     pub name: &'static str,
-    /// Among which amounts of memory the least is looked for, in MiB.
+    /// Among which amounts of memory the least is looked for, in MiB: root in the initrd.
     pub least_initrd: (u32, u32),
+    /// The same, root on a disk.
+    pub least_disk: (u32, u32),
+}
+
+/// How it is measured.
+#[derive(Debug, Clone, Copy)]
+pub struct Options {
+    /// What qemu's random numbers come from.
+    pub seed: u32,
+    /// Whether the search for the least memory, which takes many boots, is left out.
+    pub quick: bool,
 }
 
 /// Figures by name, without `boot.ENGINE.`.
@@ -38,9 +49,11 @@ pub type Figures = BTreeMap<&'static str, Figure>;
 ///
 /// # Errors
 /// When an image cannot be built, or the example does not come up: then there is nothing to measure.
-pub fn measure(engine: &Engine, seed: u32, say: &dyn Fn(&str)) -> Result<Figures, String> {
+pub fn measure(engine: &Engine, options: &Options, say: &dyn Fn(&str)) -> Result<Figures, String> {
+    let seed = options.seed;
     let dir = image::out_dir();
-    let example = root().join(format!("examples/bench-{}.yml", engine.name));
+    let source = format!("examples/bench-{}.yml", engine.name);
+    let example = root().join(&source);
     let more = dir.join("bench-more.yml");
     std::fs::write(&more, more_services()).map_err(|e| format!("{}: {e}", more.display()))?;
     let name = format!("bench-{}", engine.name);
@@ -64,13 +77,28 @@ pub fn measure(engine: &Engine, seed: u32, say: &dyn Fn(&str)) -> Result<Figures
     let many_marks = came_up(&many_boot, &many_marks, SERVICES + MORE as usize).map(|()| many_marks);
 
     let mut figures = from_marks(&marks, many_marks);
-    say("looking for the least memory, initrd");
+    if options.quick {
+        for name in ["least_initrd_mb", "least_disk_mb"] {
+            figures.insert(name, Err("--quick leaves it out".to_string()));
+        }
+        return Ok(figures);
+    }
     let patience = few_boot.wall * 3 + Duration::from_secs(20);
-    figures.insert("least_initrd_mb", least_memory(&few, engine.least_initrd, seed, patience));
-    figures.insert(
-        "least_disk_mb",
-        Err("no format that `lkb build` writes boots from a disk root yet".to_string()),
-    );
+    let limits = |memory| Settings { memory, seed, patience };
+    say("looking for the least memory, root in the initrd");
+    figures.insert("least_initrd_mb", least_memory(&few, engine.least_initrd, &limits));
+    say("looking for the least memory, root on a disk");
+    let on_disk = dir.join(format!("{name}-disk"));
+    // What is left of an earlier measurement may be of other sources.
+    match std::fs::remove_dir_all(&on_disk) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            return Err(format!("{}: {error}", on_disk.display()));
+        }
+        _ => {}
+    }
+    std::fs::create_dir_all(&on_disk).map_err(|e| format!("{}: {e}", on_disk.display()))?;
+    let image = Image::build_on_disk(&on_disk, &source)?;
+    figures.insert("least_disk_mb", least_memory(&image, engine.least_disk, &limits));
     Ok(figures)
 }
 
@@ -136,9 +164,9 @@ fn is_supervisor(process: &super::marks::Process) -> bool {
     process.args.split(' ').take(2).any(|word| word == "supervisor")
 }
 
-fn least_memory(image: &Image, (low, high): (u32, u32), seed: u32, patience: Duration) -> Figure {
+fn least_memory(image: &Image, (low, high): (u32, u32), limits: &(dyn Fn(u32) -> Settings + Sync)) -> Figure {
     let enough = |memory| {
-        let boot = boot(image, &Settings { memory, seed, patience })?;
+        let boot = boot(image, &limits(memory))?;
         let marks = Marks::read(&boot.console);
         Ok::<_, String>(came_up(&boot, &marks, SERVICES).is_ok())
     };

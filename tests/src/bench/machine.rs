@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::console::Console;
 use crate::image::run_lkb;
+use crate::roots::{Kind, PARTUUID, split};
 
 /// A built image.
 #[derive(Debug, Clone)]
@@ -13,6 +14,8 @@ pub struct Image {
     kernel: PathBuf,
     initrd: PathBuf,
     cmdline: String,
+    /// The disk with the root, where the initrd is only the way to it.
+    root: Option<PathBuf>,
 }
 
 impl Image {
@@ -21,7 +24,6 @@ impl Image {
     /// # Errors
     /// What `lkb` said.
     pub fn build(dir: &Path, name: &str, sources: &[&Path]) -> Result<Self, String> {
-        let path = |suffix: &str| dir.join(format!("{name}-{suffix}"));
         let mut args = vec![
             "build",
             "--format",
@@ -38,9 +40,28 @@ impl Image {
         if !out.status.success() {
             return Err(format!("lkb {}: {}", args.join(" "), String::from_utf8_lossy(&out.stderr)));
         }
-        let cmdline = path("cmdline");
+        Self::open(&dir.join(name), None)
+    }
+
+    /// Builds `source`, a path in the source tree, with its root on a disk.
+    ///
+    /// # Errors
+    /// When the kernel's command line cannot be read.
+    ///
+    /// # Panics
+    /// When it cannot be built.
+    pub fn build_on_disk(dir: &Path, source: &str) -> Result<Self, String> {
+        let split = split(source, dir, Kind::Squashfs, &format!("root=PARTUUID={PARTUUID}"));
+        Self::open(&split.prefix, Some(split.disk))
+    }
+
+    /// The files `PREFIX-kernel` and so on.
+    fn open(prefix: &Path, root: Option<PathBuf>) -> Result<Self, String> {
+        let file = |suffix: &str| PathBuf::from(format!("{}-{suffix}", prefix.display()));
+        let cmdline = file("cmdline");
         let cmdline = std::fs::read_to_string(&cmdline).map_err(|e| format!("{}: {e}", cmdline.display()))?;
-        Ok(Self { kernel: path("kernel"), initrd: path("initrd.img"), cmdline: cmdline.trim().to_string() })
+        let cmdline = cmdline.trim().to_string();
+        Ok(Self { kernel: file("kernel"), initrd: file("initrd.img"), cmdline, root })
     }
 }
 
@@ -80,6 +101,9 @@ pub fn boot(image: &Image, settings: &Settings) -> Result<Boot, String> {
     qemu.args(["-m", &settings.memory.to_string(), "-nic", "none", "-display", "none", "-monitor", "none"]);
     qemu.args(["-no-reboot", "-serial", "stdio"]);
     qemu.arg("-kernel").arg(&image.kernel).arg("-initrd").arg(&image.initrd);
+    if let Some(root) = &image.root {
+        qemu.arg("-drive").arg(format!("file={},format=raw,if=virtio,readonly=on", root.display()));
+    }
     // A kernel that gives up ends the machine instead of standing still.
     qemu.arg("-append").arg(format!("{} panic=-1", image.cmdline));
     qemu.stdin(Stdio::null()).stdout(Stdio::piped());

@@ -1,24 +1,25 @@
-//! `bench [--seed N] [ENGINE…]`: measures the boot, prints a table and writes `target/bench.json`.
+//! `bench [--quick] [--seed N] [ENGINE…]`: measures the boot, prints a table and writes `target/bench.json`.
 
 use std::process::ExitCode;
 
-use lk_tests::bench::figures::{Engine, measure};
+use lk_tests::bench::figures::{Engine, Options, measure};
 use lk_tests::bench::report::{json, table};
 use lk_tests::root;
 
 const ENGINES: [Engine; 2] = [
-    Engine { name: "embedded", least_initrd: (24, 160) },
-    Engine { name: "containerd", least_initrd: (64, 400) },
+    Engine { name: "embedded", least_initrd: (24, 160), least_disk: (24, 160) },
+    Engine { name: "containerd", least_initrd: (64, 400), least_disk: (32, 256) },
 ];
 
 fn main() -> ExitCode {
-    let mut seed = 1;
+    let mut options = Options { seed: 1, quick: false };
     let mut names = Vec::new();
     let mut args = std::env::args().skip(1);
     while let Some(arg) = args.next() {
         match (arg.as_str(), args.len()) {
+            ("--quick", _) => options.quick = true,
             ("--seed", 1..) => match args.next().and_then(|text| text.parse().ok()) {
-                Some(number) => seed = number,
+                Some(number) => options.seed = number,
                 None => return usage(),
             },
             (name, _) if ENGINES.iter().any(|engine| engine.name == name) => names.push(arg),
@@ -30,7 +31,7 @@ fn main() -> ExitCode {
     let measured: Vec<_> = chosen
         .map(|engine| {
             let say = |what: &str| eprintln!("bench: {}: {what}", engine.name);
-            (engine.name, measure(engine, seed, &say))
+            (engine.name, measure(engine, &options, &say))
         })
         .collect();
     print!("{}", table(&measured));
@@ -43,6 +44,6 @@ fn main() -> ExitCode {
 }
 
 fn usage() -> ExitCode {
-    eprintln!("usage: bench [--seed N] [embedded|containerd]…");
+    eprintln!("usage: bench [--quick] [--seed N] [embedded|containerd]…");
     ExitCode::from(2)
 }

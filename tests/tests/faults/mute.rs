@@ -7,7 +7,7 @@ fn a_containerd_that_never_opens_its_socket_is_named_and_tried_again_and_holds_n
     let guest = Guest::boot(Engine::Embedded, "mute", &Setup { counted_time: true, ..Setup::default() });
     let guest = guest.watched();
     // Onboot does not wait for it.
-    guest.wait("onboot step: done");
+    guest.wait("-step: done");
     let line = guest.wait("containerd: did not serve within");
     assert!(line.contains("starting again in"), "{line}");
     let mark = guest.console().mark();

@@ -7,7 +7,7 @@ use lk_tests::guest::{Engine, Guest, Setup, Watched};
 fn machine() -> Watched<'static> {
     static MACHINE: OnceLock<Guest> = OnceLock::new();
     let guest = MACHINE.get_or_init(|| Guest::boot(Engine::Embedded, "steps", &Setup::default())).watched();
-    guest.wait("onboot last: done");
+    guest.wait("-last: done");
     guest
 }
 
@@ -21,27 +21,27 @@ fn told(guest: &Guest, parts: &[&str]) {
 #[test]
 fn a_step_that_hangs_is_ended_at_its_deadline() {
     let guest = machine();
-    told(&guest, &["onboot hang: did not end within 2 s"]);
-    told(&guest, &["onboot hang: FAILED"]);
+    told(&guest, &["-hang: did not end within 2 s"]);
+    told(&guest, &["-hang: FAILED"]);
 }
 
 #[test]
 fn a_step_that_fails_is_named_with_its_exit_code() {
-    told(&machine(), &["onboot fail: FAILED: exited with code 3"]);
+    told(&machine(), &["-fail: FAILED: exited with code 3"]);
 }
 
 #[test]
 fn a_step_without_its_program_is_named_with_the_program() {
     let guest = machine();
-    told(&guest, &["onboot no-program: ", "/no/such/program"]);
-    told(&guest, &["onboot no-program: FAILED"]);
+    told(&guest, &["-no-program: ", "/no/such/program"]);
+    told(&guest, &["-no-program: FAILED"]);
 }
 
 #[test]
 fn a_step_without_the_source_of_its_bind_is_named_with_the_source() {
     let guest = machine();
-    told(&guest, &["onboot no-source: ", "/no/such/source"]);
-    told(&guest, &["onboot no-source: FAILED"]);
+    told(&guest, &["-no-source: ", "/no/such/source"]);
+    told(&guest, &["-no-source: FAILED"]);
 }
 
 #[test]
@@ -62,7 +62,7 @@ fn a_machine_that_must_not_run_without_a_step_powers_off_when_it_fails() {
     let guest = Guest::boot(Engine::Embedded, "give-up", &Setup::default());
     let guest = guest.watched();
     guest.console().wait_end(lk_tests::PATIENCE);
-    told(&guest, &["onboot needed: FAILED: exited with code 4"]);
+    told(&guest, &["-needed: FAILED: exited with code 4"]);
     let console = guest.console().text();
     assert!(!console.contains("this is too late"), "the next step ran all the same");
 }
