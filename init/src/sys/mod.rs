@@ -13,8 +13,7 @@ pub mod watchdog;
 
 pub use raw::{
     Ended, Reaped, RtcTime, attach_device_program, fork, inherited, join_netlink_group, kill,
-    lowest_priority, pidfd_kill, read_rtc, release_freed_memory, set_rtc, signal_process, spawn, swap_off,
-    wait_for_any,
+    lowest_priority, pidfd_kill, read_rtc, release_freed_memory, set_rtc, spawn, swap_off, wait_for_any,
 };
 
 use std::os::fd::IntoRawFd;

@@ -216,17 +216,6 @@ pub fn lowest_priority() -> Result<(), Errno> {
     Errno::result(unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, 19) }).map(drop)
 }
 
-/// Signals a process, with any number: nix and rustix do not know the real-time signals (kill(2)).
-///
-/// # Errors
-/// What kill(2) says, `ESRCH` for a number that no process can have.
-pub fn signal_process(pid: u32, number: i32) -> Result<(), Errno> {
-    // 0 and negative numbers would mean groups of processes.
-    let pid = i32::try_from(pid).ok().filter(|pid| *pid > 0).ok_or(Errno::ESRCH)?;
-    // SAFETY: plain numbers.
-    Errno::result(unsafe { libc::kill(pid, number) }).map(drop)
-}
-
 /// Makes writing to a closed pipe an error instead of death by SIGPIPE.
 pub fn ignore_broken_pipes() {
     // SAFETY: no handler is installed, so nothing runs in signal context.

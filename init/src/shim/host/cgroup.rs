@@ -7,9 +7,11 @@ use std::time::{Duration, Instant};
 use nix::errno::Errno;
 use serde::{Deserialize, Serialize};
 
-use crate::sys::signal_process;
+use crate::sys::kill;
 
 const ROOT: &str = "/sys/fs/cgroup";
+/// The signal that nothing survives.
+pub const SIGKILL: u32 = 9;
 /// Deeper trees than this are nobody's.
 const DEPTH_LIMIT: usize = 16;
 /// Between looks at processes that were killed.
@@ -85,7 +87,7 @@ impl Cgroup {
     ///
     /// # Errors
     /// What kill(2) said last.
-    pub fn signal(&self, number: i32) -> Result<(), Errno> {
+    pub fn signal(&self, number: u32) -> Result<(), Errno> {
         let mut result = Ok(());
         for pid in self.pids() {
             match signal_process(pid, number) {
@@ -106,7 +108,7 @@ impl Cgroup {
         {
             return Ok(());
         }
-        self.signal(nix::libc::SIGKILL)
+        self.signal(SIGKILL)
     }
 
     /// Kills until nobody is left; false when somebody is after `limit`.
@@ -139,6 +141,15 @@ impl Cgroup {
         let file = if self.is_unified() { "memory.events" } else { "memory.oom_control" };
         self.read("memory", file).and_then(|text| value(&text, "oom_kill")).unwrap_or_default()
     }
+}
+
+/// Signals one process.
+///
+/// # Errors
+/// What kill(2) says; `ESRCH` when it is gone.
+pub fn signal_process(pid: u32, number: u32) -> Result<(), Errno> {
+    // 0 and negative numbers would mean groups of processes.
+    kill(i32::try_from(pid).ok().filter(|pid| *pid > 0).ok_or(Errno::ESRCH)?, number)
 }
 
 /// The number behind `key` in a file of lines `KEY VALUE`.

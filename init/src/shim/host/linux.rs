@@ -18,19 +18,19 @@ use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::unistd::Pid;
 
-use super::cgroup::Cgroup;
+use super::cgroup::{Cgroup, SIGKILL, signal_process};
 use super::memory::Watch;
 use super::program::{self, Program};
 use super::record::{Config, Record, start_time};
 use super::terminal::{ConsoleSocket, Terminal};
 use super::{Host, rootfs, stats, stdio};
-use crate::runtime::read_bounded;
+use crate::runtime::{self, RuntimeError, chain, read_bounded};
 use crate::shim::args::Identity;
 use crate::shim::reply::Reply;
 use crate::shim::task::{Deed, Input, Job};
 use crate::shim::wire::{Code, Fault, encode};
 use crate::shim::{protection, say};
-use crate::sys::{Ended, Reaped, signal_process, spawn, wait_for_any};
+use crate::sys::{Ended, Reaped, release_freed_memory, spawn, wait_for_any};
 
 /// How long the runtime may take for one step; hooks are part of it.
 const JOB_LIMIT: Duration = Duration::from_secs(60);
@@ -217,6 +217,22 @@ impl Linux {
         self.run(command, [Stdio::null(), Stdio::null(), Stdio::null()], &bundle, step)
     }
 
+    /// Has our own runtime do what needs no new process; `None` when another must.
+    ///
+    /// Hooks are processes, and would get the signal mask and the protection that are meant for this one.
+    fn in_process(
+        &self,
+        act: impl FnOnce(&Path, &str) -> Result<(), RuntimeError>,
+    ) -> Option<Result<Option<u32>, String>> {
+        let container = self.container.as_ref()?;
+        if !container.program.is_own() || container.config.has_hooks {
+            return None;
+        }
+        let result = act(&container.program.root, &self.identity.id);
+        release_freed_memory();
+        Some(result.map(|()| None).map_err(|error| chain(&error)))
+    }
+
     fn run(
         &mut self,
         mut command: Command,
@@ -309,17 +325,16 @@ impl Linux {
     }
 
     fn signal(&self, pid: u32, number: u32, all: bool) -> Result<(), Fault> {
-        let number = i32::try_from(number).ok().filter(|number| (1..=64).contains(number));
-        let Some(number) = number else {
+        if !(1..=64).contains(&number) {
             return Err(Fault::new(Code::INVALID_ARGUMENT, "signals are numbers from 1 to 64"));
-        };
+        }
         let container = self.container.as_ref();
         let cgroup = container.and_then(|container| container.cgroup.as_ref()).filter(|_| all);
         let ends_with_init = container.is_some_and(|container| container.config.own_pid_namespace);
         let result = match cgroup {
-            Some(cgroup) if number == nix::libc::SIGKILL && !ends_with_init => cgroup.kill(),
+            Some(cgroup) if number == SIGKILL && !ends_with_init => cgroup.kill(),
             // The kernel kills the others of a pid namespace with its first.
-            Some(cgroup) if number != nix::libc::SIGKILL => cgroup.signal(number),
+            Some(cgroup) if number != SIGKILL => cgroup.signal(number),
             _ => signal_process(pid, number),
         };
         match result {
@@ -427,11 +442,22 @@ impl Host for Linux {
     fn begin(&mut self, job: Job) -> Option<Result<Option<u32>, String>> {
         let begun = match job {
             Job::Create(request) => self.create(&request),
-            Job::Start => self.run_plain(Step::Other, "start", &[]),
+            Job::Start => match self.in_process(runtime::start) {
+                Some(result) => return Some(result),
+                None => self.run_plain(Step::Other, "start", &[]),
+            },
             Job::Exec(request) => self.exec(&request),
             Job::Delete => {
                 self.kill_rest();
-                self.run_plain(Step::Delete, "delete", &["--force"])
+                match self.in_process(|root, id| runtime::delete(root, id, true)) {
+                    Some(result) => {
+                        if result.is_ok() {
+                            self.forget_container();
+                        }
+                        return Some(result);
+                    }
+                    None => self.run_plain(Step::Delete, "delete", &["--force"]),
+                }
             }
             Job::Pause => self.run_plain(Step::Other, "pause", &[]),
             Job::Resume => self.run_plain(Step::Other, "resume", &[]),
@@ -464,7 +490,7 @@ impl Host for Linux {
     }
 
     fn kill(&mut self, pid: u32) {
-        match signal_process(pid, nix::libc::SIGKILL) {
+        match signal_process(pid, SIGKILL) {
             Ok(()) | Err(Errno::ESRCH) => {}
             Err(errno) => say(&format!("cannot kill process {pid}: {errno}")),
         }

@@ -1,7 +1,9 @@
 //! What a shim leaves for the one that cleans up after it: `shim.json` in the bundle.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 
 use super::cgroup::Cgroup;
@@ -69,6 +71,8 @@ pub struct Config {
     pub own_pid_namespace: bool,
     /// `linux.cgroupsPath`
     pub cgroups_path: String,
+    /// Whether anything is executed around the container.
+    pub has_hooks: bool,
 }
 
 impl Config {
@@ -91,6 +95,7 @@ impl Config {
         Ok(Self {
             own_pid_namespace: linux.namespaces.iter().flatten().any(own),
             cgroups_path: linux.cgroups_path.unwrap_or_default(),
+            has_hooks: spec.hooks.is_some_and(|hooks| !hooks.is_empty()),
         })
     }
 }
@@ -98,6 +103,7 @@ impl Config {
 #[derive(Deserialize)]
 struct Spec {
     linux: Option<Linux>,
+    hooks: Option<BTreeMap<String, IgnoredAny>>,
 }
 
 #[derive(Default, Deserialize)]
@@ -147,9 +153,10 @@ mod tests {
             (r#"{"linux":{"namespaces":[{"type":"mount"}],"cgroupsPath":"/a"}}"#, false),
         ];
         for (text, own) in cases {
-            let expected = Config { own_pid_namespace: own, cgroups_path: "/a".into() };
+            let expected = Config { own_pid_namespace: own, cgroups_path: "/a".into(), has_hooks: false };
             assert_eq!(Config::parse(text.as_bytes()).unwrap(), expected, "{text}");
         }
         assert_eq!(Config::parse(b"{}").unwrap(), Config::default());
+        assert!(Config::parse(br#"{"hooks":{"poststop":[{"path":"/a"}]}}"#).unwrap().has_hooks);
     }
 }
