@@ -3,7 +3,6 @@
 mod containerd;
 mod embedded;
 mod exit;
-mod leftovers;
 
 use std::path::PathBuf;
 use std::time::Duration;
