@@ -10,7 +10,7 @@ use super::link::absent_is_none;
 use super::{Containerd, KILL_LIMIT, SIGKILL};
 use crate::engine::{EngineError, Exit, TaskId};
 
-/// What they call a process of one.
+/// What containerd's clients call a process of an OCI runtime configuration.
 const PROCESS_TYPE: &str = "types.containerd.io/opencontainers/runtime-spec/1/Process";
 /// How many commands may run in one task at a time; their ids come again.
 const EXECS: u32 = 64;
