@@ -11,7 +11,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use super::host::Host;
 use super::publisher::Publisher;
 use super::reply::Reply;
-use super::task::{Action, Input, Machine, Ticket};
+use super::task::{Action, Deed, Input, Machine, Ticket};
 use super::wire::{Broken, Call, Connection, Fault, Frame, answer};
 use super::{request, say};
 
@@ -184,6 +184,11 @@ impl<H: Host> Server<H> {
                 }
                 Action::Kill(pid) => self.host.kill(pid),
                 Action::KillRest => self.host.kill_rest(),
+                Action::Resize(exec, width, height) => {
+                    // Who asked has its answer, and a terminal of the wrong size is one still.
+                    drop(self.host.perform(Deed::Resize { exec, width, height }));
+                }
+                Action::CloseInput(exec) => self.host.close_input(&exec),
                 Action::Tell(event) => self.publisher.tell(event),
                 Action::Release(exec) => self.host.release(&exec),
                 Action::Quit => drop(self.quit.get_or_insert_with(|| Instant::now() + QUIT_LIMIT)),
@@ -217,7 +222,7 @@ mod tests {
     use containerd_shim_protos::protobuf::Message;
 
     use super::super::event::Subject;
-    use super::super::task::{Deed, Job};
+    use super::super::task::Job;
     use super::super::wire::{Code, Kind, read_answer};
     use super::*;
 
@@ -270,6 +275,7 @@ mod tests {
         fn kill_rest(&mut self) {
             self.done.push("kill rest");
         }
+        fn close_input(&mut self, _: &str) {}
         fn release(&mut self, _: &str) {}
         fn news(&mut self) -> Vec<Input> {
             std::mem::take(&mut self.news)

@@ -478,14 +478,6 @@ impl Host for Linux {
                     .map_err(|error| Fault::failed(format!("cannot resize the terminal: {error}"))),
                 _ => Err(Fault::new(Code::FAILED_PRECONDITION, "the process has no terminal")),
             },
-            Deed::CloseInput { exec } => {
-                match self.streams.get_mut(&exec) {
-                    Some(Stream::Terminal(terminal)) => terminal.close_input(),
-                    Some(Stream::Input { .. }) => drop(self.streams.remove(&exec)),
-                    None => {}
-                }
-                Ok(Reply::Empty)
-            }
         }
     }
 
@@ -503,6 +495,14 @@ impl Host for Linux {
             && !cgroup.kill_all(KILL_LIMIT)
         {
             say("processes of the container do not end after SIGKILL");
+        }
+    }
+
+    fn close_input(&mut self, exec: &str) {
+        match self.streams.get_mut(exec) {
+            Some(Stream::Terminal(terminal)) => terminal.close_input(),
+            Some(Stream::Input { .. }) => drop(self.streams.remove(exec)),
+            None => {}
         }
     }
 

@@ -34,6 +34,8 @@ pub trait Host {
     fn kill(&mut self, pid: u32);
     /// Kills what is left in the container after its first process.
     fn kill_rest(&mut self);
+    /// Ends the input of a process.
+    fn close_input(&mut self, exec: &str);
     /// Ends the input and output of a process that is forgotten; what it wrote still gets out.
     fn release(&mut self, exec: &str);
     /// What happened since the last call, in order.

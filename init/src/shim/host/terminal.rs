@@ -80,6 +80,8 @@ impl Drop for ConsoleSocket {
 pub struct Terminal {
     master: Option<File>,
     input: Option<File>,
+    /// What is in the client's pipe now is the last of its input.
+    input_ends: bool,
     output: Option<File>,
     to_master: Pending,
     to_output: Pending,
@@ -129,7 +131,8 @@ impl Terminal {
         let flags = rustix::fs::fcntl_getfl(&master)?;
         rustix::fs::fcntl_setfl(&master, flags | rustix::fs::OFlags::NONBLOCK)?;
         let (to_master, to_output) = (Pending::default(), Pending::default());
-        Ok(Self { master: Some(File::from(master)), input, output, to_master, to_output })
+        let master = Some(File::from(master));
+        Ok(Self { master, input, input_ends: false, output, to_master, to_output })
     }
 
     /// Sets its size, in characters.
@@ -144,9 +147,10 @@ impl Terminal {
         }
     }
 
-    /// Lets go of the client's input.
+    /// Lets go of the client's input, once what it has sent is copied.
     pub fn close_input(&mut self) {
-        self.input = None;
+        self.input_ends = true;
+        self.copy();
     }
 
     /// Whether nothing will be copied any more.
@@ -197,7 +201,7 @@ impl Terminal {
         if let Some(master) = &mut self.master {
             if self.to_master.0.is_empty()
                 && let Some(input) = &mut self.input
-                && !self.to_master.fill(input)
+                && (!self.to_master.fill(input) || (self.input_ends && self.to_master.0.is_empty()))
             {
                 self.input = None;
             }
@@ -263,6 +267,13 @@ mod tests {
         terminal.resize(132, 50).unwrap();
         let size = rustix::termios::tcgetwinsize(&slave).unwrap();
         assert_eq!((size.ws_col, size.ws_row), (132, 50));
+
+        client_input.write_all(b"last\n").unwrap();
+        terminal.close_input();
+        let count = slave.read(&mut buffer).unwrap();
+        assert_eq!(&buffer[..count], b"last\n");
+        terminal.copy();
+        assert!(terminal.input.is_none());
 
         drop(slave);
         while !terminal.is_done() {

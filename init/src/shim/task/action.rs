@@ -85,11 +85,6 @@ pub enum Deed {
         /// Lines.
         height: u16,
     },
-    /// End a process's input.
-    CloseInput {
-        /// Whose.
-        exec: String,
-    },
     /// Measure the container.
     Stats,
 }
@@ -107,6 +102,10 @@ pub enum Action {
     Kill(u32),
     /// Tell containerd.
     Tell(Event),
+    /// The size of a process's terminal: columns, lines. Nobody waits for an answer.
+    Resize(String, u16, u16),
+    /// A process gets no more input.
+    CloseInput(String),
     /// A process has been forgotten: so can its input and output be.
     Release(String),
     /// The container's first process has ended: no other may stay.

@@ -184,14 +184,21 @@ impl Machine {
                 return self.enqueue(ticket, Job::Update(resources));
             }
             Request::Resize { exec, width, height } => {
-                self.find(&exec)?;
-                actions.push(Action::Perform(ticket, Deed::Resize { exec, width, height }));
-                return Ok(());
+                let process = self.find_mut(&exec)?;
+                if process.phase != Phase::Added {
+                    actions.push(Action::Perform(ticket, Deed::Resize { exec, width, height }));
+                    return Ok(());
+                }
+                process.size = Some((width, height));
+                Reply::Empty
             }
             Request::CloseInput { exec } => {
-                self.find(&exec)?;
-                actions.push(Action::Perform(ticket, Deed::CloseInput { exec }));
-                return Ok(());
+                let process = self.find_mut(&exec)?;
+                process.input_closed = true;
+                if process.phase != Phase::Added {
+                    actions.push(Action::CloseInput(exec));
+                }
+                Reply::Empty
             }
             Request::Stats => {
                 self.live_init()?;
@@ -393,6 +400,7 @@ impl Machine {
         let process = self.find_mut(INIT)?;
         process.busy = false;
         process.phase = Phase::Created(pid);
+        actions.extend(process.put_off(INIT));
         actions.push(Action::Tell(Event::Created { request, pid }));
         Ok(Reply::Pid(pid))
     }
@@ -428,6 +436,7 @@ impl Machine {
         match made {
             Ok(pid) => {
                 process.phase = Phase::Running(pid);
+                actions.extend(process.put_off(exec));
                 actions.push(Action::Tell(Event::ExecStarted { exec: exec.to_owned(), pid }));
                 ends.extend(claimed.map(|ended| (exec.to_owned(), ended)));
                 Ok(Reply::Pid(pid))
@@ -741,6 +750,20 @@ mod tests {
         let failed = Fault::failed("no such program");
         assert_eq!(actions, [Action::Release(init()), Action::Answer(ticket(1), Err(failed))]);
         assert!(matches!(machine.on(call(3, create()))[..], [Action::Begin(Job::Create(_))]));
+    }
+
+    #[test]
+    fn what_is_asked_for_before_the_process_runs_is_done_when_it_does() {
+        let mut machine = running();
+        machine.on(call(5, exec("e")));
+        machine.on(call(7, Request::Start { exec: "e".into() }));
+        let actions = machine.on(call(9, Request::CloseInput { exec: "e".into() }));
+        assert_eq!(actions, [Action::Answer(ticket(9), Ok(Reply::Empty))]);
+        machine.on(call(9, Request::Resize { exec: "e".into(), width: 80, height: 25 }));
+        let close = Action::CloseInput("e".into());
+        let actions = machine.on(Input::Done(Ok(Some(8))));
+        assert!(actions.contains(&close) && actions.contains(&Action::Resize("e".into(), 80, 25)));
+        assert!(machine.on(call(11, Request::CloseInput { exec: "e".into() })).contains(&close));
     }
 
     #[test]

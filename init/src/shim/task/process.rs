@@ -2,7 +2,7 @@
 
 use containerd_shim_protos::api::{ExecProcessRequest, StateResponse, Status};
 
-use super::action::Ticket;
+use super::action::{Action, Ticket};
 use crate::shim::reply::{Ended, timestamp};
 
 /// Where it is in its life.
@@ -36,6 +36,10 @@ pub struct Process {
     pub busy: bool,
     /// It ended before its start was known to have worked.
     pub held: Option<Ended>,
+    /// No more input comes; said, maybe, before it could be done.
+    pub input_closed: bool,
+    /// The size of its terminal, columns and lines, from when it could not be set.
+    pub size: Option<(u16, u16)>,
     /// Who wants to know of its end.
     pub waiting: Vec<Ticket>,
     /// Who wants it deleted when it has ended.
@@ -51,6 +55,8 @@ impl Process {
             stdio,
             busy: false,
             held: None,
+            input_closed: false,
+            size: None,
             waiting: Vec::new(),
             deleting: None,
             request: None,
@@ -63,6 +69,13 @@ impl Process {
             Phase::Created(pid) | Phase::Running(pid) if self.held.is_none() => Some(pid),
             _ => None,
         }
+    }
+
+    /// What was asked for before there was anybody to do it for.
+    pub fn put_off(&mut self, exec: &str) -> Vec<Action> {
+        let close = self.input_closed.then(|| Action::CloseInput(exec.to_owned()));
+        let resize = self.size.take().map(|(width, height)| Action::Resize(exec.to_owned(), width, height));
+        resize.into_iter().chain(close).collect()
     }
 
     /// The number it has or had.
