@@ -17,8 +17,9 @@ pub fn protect() {
     match std::fs::read_to_string(FILE) {
         // A containerd that is protected itself has protected us, and asked for the same for its containers.
         Ok(score) if score.trim().parse::<i32>().is_ok_and(|score| score > -998) => {
-            INHERITED.get_or_init(|| score.trim().to_owned());
-            set(PROTECTED);
+            if set(PROTECTED) {
+                INHERITED.get_or_init(|| score.trim().to_owned());
+            }
         }
         Ok(_) => {}
         Err(error) => say(&format!("cannot read {FILE}: {error}")),
@@ -38,8 +39,12 @@ pub fn lifted<T>(spawn: impl FnOnce() -> T) -> T {
     }
 }
 
-fn set(score: &str) {
-    if let Err(error) = std::fs::write(Path::new(FILE), score) {
-        say(&format!("cannot write {score} to {FILE}: {error}"));
+fn set(score: &str) -> bool {
+    match std::fs::write(Path::new(FILE), score) {
+        Ok(()) => true,
+        Err(error) => {
+            say(&format!("cannot write {score} to {FILE}: {error}"));
+            false
+        }
     }
 }
