@@ -19,6 +19,8 @@ use super::{request, say};
 const CONNECTION_LIMIT: usize = 32;
 /// How long the last answers and events may take to be sent.
 const QUIT_LIMIT: Duration = Duration::from_secs(3);
+/// How long a server without a container waits for a caller: a containerd that died in between never comes back to it.
+const LONELY_LIMIT: Duration = Duration::from_secs(120);
 
 /// Serves one container.
 #[derive(Debug)]
@@ -31,6 +33,8 @@ pub struct Server<H> {
     /// The number of the next connection: never used twice, so that no answer goes astray.
     next: u64,
     quit: Option<Instant>,
+    /// Since when there has been neither a container nor a caller.
+    lonely: Option<Instant>,
 }
 
 impl<H: Host> Server<H> {
@@ -45,7 +49,16 @@ impl<H: Host> Server<H> {
         listener: UnixListener,
     ) -> std::io::Result<Self> {
         listener.set_nonblocking(true)?;
-        Ok(Self { machine, host, publisher, listener, connections: BTreeMap::new(), next: 1, quit: None })
+        Ok(Self {
+            machine,
+            host,
+            publisher,
+            listener,
+            connections: BTreeMap::new(),
+            next: 1,
+            quit: None,
+            lonely: None,
+        })
     }
 
     /// Serves until containerd says that it is enough.
@@ -72,7 +85,9 @@ impl<H: Host> Server<H> {
     /// # Errors
     /// What poll(2) says.
     pub fn turn(&mut self, longest: PollTimeout) -> Result<(), Errno> {
-        let deadlines = [self.host.deadline(), self.publisher.deadline(), self.quit];
+        self.look_for_company();
+        let lonely = self.lonely.map(|since| since + LONELY_LIMIT);
+        let deadlines = [self.host.deadline(), self.publisher.deadline(), self.quit, lonely];
         let timeout = match deadlines.into_iter().flatten().min() {
             // Rounded up: a poll that ends too early would only be repeated.
             Some(at) => {
@@ -95,6 +110,15 @@ impl<H: Host> Server<H> {
         }
         self.publisher.go_on();
         Ok(())
+    }
+
+    /// Ends a server that nobody wants.
+    fn look_for_company(&mut self) {
+        if !self.connections.is_empty() || !self.machine.is_empty() {
+            self.lonely = None;
+        } else if self.lonely.get_or_insert_with(Instant::now).elapsed() >= LONELY_LIMIT {
+            self.do_all(vec![Action::Quit]);
+        }
     }
 
     /// The connections, and whether the listener and each of them is ready.
@@ -169,7 +193,12 @@ impl<H: Host> Server<H> {
 
     /// Tells the machine, and does what it says.
     fn feed(&mut self, input: Input) {
-        let mut todo = VecDeque::from(self.machine.on(input));
+        let actions = self.machine.on(input);
+        self.do_all(actions);
+    }
+
+    fn do_all(&mut self, actions: Vec<Action>) {
+        let mut todo = VecDeque::from(actions);
         while let Some(action) = todo.pop_front() {
             match action {
                 Action::Answer(ticket, answer) => self.answer(ticket, answer),
@@ -430,6 +459,27 @@ mod tests {
         assert_eq!(stream.answer(1).unwrap().unwrap_err().code, Code::UNIMPLEMENTED);
         let state = now::<StateResponse>(&mut server, &mut good, "State", &message!(StateRequest {}));
         assert_eq!(state.unwrap_err().code, Code::NOT_FOUND);
+    }
+
+    #[test]
+    fn a_server_that_nobody_wants_ends() {
+        let (mut server, _dir) = server();
+        settle(&mut server);
+        assert!(!server.is_finished());
+        server.lonely = Instant::now().checked_sub(LONELY_LIMIT);
+        settle(&mut server);
+        assert!(server.is_finished());
+    }
+
+    #[test]
+    fn a_server_with_a_container_waits_for_ever() {
+        let (mut server, _dir) = server();
+        let mut client = client(&mut server);
+        now::<CreateTaskResponse>(&mut server, &mut client, "Create", &message!(CreateTaskRequest {}))
+            .unwrap();
+        drop(client);
+        settle(&mut server);
+        assert!(server.connections.is_empty() && server.lonely.is_none());
     }
 
     #[test]

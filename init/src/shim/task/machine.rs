@@ -94,6 +94,12 @@ impl Machine {
         actions
     }
 
+    /// Whether there is no container, and none is being made.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.processes.is_empty() && self.running.is_none() && self.jobs.is_empty()
+    }
+
     fn is_idle(&self) -> bool {
         self.running.is_none() && self.processes.values().all(|process| process.live_pid().is_none())
     }
@@ -213,7 +219,7 @@ impl Machine {
             }
             Request::Shutdown => {
                 actions.push(Action::Answer(ticket, Ok(Reply::Empty)));
-                if self.processes.is_empty() && self.running.is_none() {
+                if self.is_empty() {
                     actions.push(Action::Quit);
                 }
                 return Ok(());
