@@ -26,7 +26,7 @@ fn a_machine_without_console_serves_and_powers_off() {
 #[test]
 fn a_machine_whose_clock_was_never_set_serves_and_says_so() {
     let console = serves(&Setup { date: Some("1980-01-01"), ..Setup::default() });
-    assert!(console.contains("the clock is not set"), "the console does not say so");
+    assert!(console.contains("the hardware does not know the time"), "the console does not say so");
 }
 
 #[test]

@@ -65,7 +65,7 @@ fn is_meant(target: &str, process: &Process) -> bool {
     let args: Vec<&str> = process.args.iter().map(String::as_str).collect();
     let program = args.first().copied().unwrap_or_default();
     match target.split_once(':').unwrap_or((target, "")) {
-        ("supervisor", _) => process.parent == 1 && args.get(1) == Some(&"supervisor"),
+        ("supervisor", _) => process.parent == 1 && program == "supervisor",
         ("containerd", _) => program.ends_with("/containerd"),
         ("shim", name) => {
             program.contains("containerd-shim") && args.windows(2).any(|pair| pair == ["-id", name])
@@ -109,7 +109,7 @@ mod tests {
     fn targets_mean_processes() {
         let processes = vec![
             made(1, 0, 1, "/init"),
-            made(70, 1, 50, "init supervisor"),
+            made(70, 1, 50, "supervisor"),
             made(80, 70, 51, "/usr/bin/containerd"),
             made(90, 1, 60, "/usr/bin/containerd-shim-runc-v2 -namespace services.linuxkit -id a -address x"),
             made(
