@@ -10,6 +10,8 @@ use tokio::sync::Notify;
 use super::{boot_port, console, state_file};
 use crate::timeline::{Kind, Outcome, PATH, STEPS_LIMIT, Step, Timeline, now};
 
+/// What the supervisor's own start is called.
+const OWN_START: &str = "pid1/supervisor";
 /// Changes within this time are written together.
 const COALESCE: Duration = Duration::from_millis(200);
 
@@ -41,7 +43,9 @@ impl Recorder {
 
     /// The same with another file.
     fn start_at(path: &Path) -> Rc<Self> {
-        let timeline = RefCell::new(state_file::read(path).unwrap_or_default());
+        let mut timeline: Timeline = state_file::read(path).unwrap_or_default();
+        timeline.steps.extend(own_start(&timeline, now()));
+        let timeline = RefCell::new(timeline);
         let recorder = Rc::new(Self { timeline, path: path.to_owned(), changed: Notify::new() });
         tokio::task::spawn_local(keep(Rc::clone(&recorder)));
         recorder
@@ -108,6 +112,15 @@ impl Token {
     }
 }
 
+/// The first supervisor's own start, from when PID 1 had done everything else; `None` for its successors, and where PID 1
+/// wrote nothing.
+fn own_start(timeline: &Timeline, now: Duration) -> Option<Step> {
+    let steps = || timeline.steps.iter().filter(|step| step.kind == Kind::Pid1);
+    let start = steps().filter_map(|step| step.end).reduce(f64::max)?;
+    let known = steps().any(|step| step.name == OWN_START);
+    (!known).then(|| Step { start, ..Step::done(Kind::Pid1, OWN_START, now, now) })
+}
+
 /// Writes changes, a while after the first of them.
 async fn keep(recorder: Rc<Recorder>) {
     loop {
@@ -164,6 +177,18 @@ mod tests {
             assert_eq!((steps.len(), steps[0].start, steps[0].outcome), (1, start, Outcome::Ok));
             assert!(steps[0].end.is_some_and(|end| end >= start));
         });
+    }
+
+    #[test]
+    fn the_first_supervisors_own_start_is_a_step_and_no_successors() {
+        let at = Duration::from_millis;
+        let mut timeline = Timeline::default();
+        assert_eq!(own_start(&timeline, at(9)), None);
+        timeline.steps.push(Step::done(Kind::Pid1, "pid1/seal", at(1000), at(1010)));
+        let step = own_start(&timeline, at(1500)).unwrap();
+        assert_eq!((step.name.as_str(), step.start, step.end), ("pid1/supervisor", 1.01, Some(1.5)));
+        timeline.steps.push(step);
+        assert_eq!(own_start(&timeline, at(9000)), None);
     }
 
     #[test]

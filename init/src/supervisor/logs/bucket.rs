@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 /// What a stream may say at once, after it was quiet (bytes, each line counting [`LINE_COST`] more).
 pub const BURST: f64 = 4.0 * 1024.0 * 1024.0;
 /// What a stream may say in a second, for ever. Who says more is held back by its pipe: it waits, and loses nothing.
-pub const RATE: f64 = 4.0 * 1024.0 * 1024.0;
+pub const RATE: f64 = 1024.0 * 1024.0;
 /// What a line costs beside its bytes: without it, empty lines would be the most expensive flood.
 pub const LINE_COST: usize = 64;
 
@@ -45,7 +45,7 @@ mod tests {
         let start = Instant::now();
         let mut bucket = Bucket::new(start);
         assert_eq!(bucket.take(4 << 20, start), None);
-        assert_eq!(bucket.take(2 << 20, start), Some(Duration::from_millis(500)));
+        assert_eq!(bucket.take(512 << 10, start), Some(Duration::from_millis(500)));
         assert_eq!(bucket.take(0, start + Duration::from_millis(600)), None);
     }
 
