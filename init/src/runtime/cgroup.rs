@@ -10,6 +10,7 @@ use libcgroups::common::{
 };
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use oci_spec::runtime::LinuxResources;
 
 use super::{RuntimeError, SIGKILL, read_bounded};
 use crate::sys::kill;
@@ -69,6 +70,44 @@ impl Cgroup {
 
     fn below(&self, mount: &Path) -> PathBuf {
         mount.join(self.path.strip_prefix("/").unwrap_or(&self.path))
+    }
+
+    /// Makes it, with the controllers that `resources` needs; nothing in version 1, where libcontainer does.
+    ///
+    /// libcontainer would give it every controller that there is, and each costs the kernel a set of files and counters for
+    /// each cgroup.
+    pub fn make(&self, resources: Option<&LinuxResources>) -> Result<(), RuntimeError> {
+        if !self.unified {
+            return Ok(());
+        }
+        self.enable(resources)?;
+        let dir = self.dir();
+        std::fs::create_dir_all(&dir).map_err(RuntimeError::io("make cgroup", &dir))
+    }
+
+    /// Has the kernel apply the controllers that `resources` needs to it, from the top down.
+    pub fn enable(&self, resources: Option<&LinuxResources>) -> Result<(), RuntimeError> {
+        if !self.unified {
+            return Ok(());
+        }
+        let needed = controllers(resources);
+        let dir = self.dir();
+        let Some(parent) = dir.parent() else { return Ok(()) };
+        std::fs::create_dir_all(parent).map_err(RuntimeError::io("make cgroup", parent))?;
+        let mut ancestors: Vec<&Path> =
+            dir.ancestors().skip(1).take_while(|ancestor| ancestor.starts_with(ROOT)).collect();
+        ancestors.reverse();
+        for ancestor in ancestors {
+            let file = ancestor.join("cgroup.subtree_control");
+            let enabled = std::fs::read_to_string(&file).map_err(RuntimeError::io("read", &file))?;
+            for controller in
+                needed.iter().filter(|name| !enabled.split_whitespace().any(|word| word == **name))
+            {
+                // One that the kernel does not have is missed when a limit of it is set, and told then.
+                drop(std::fs::write(&file, format!("+{controller}")));
+            }
+        }
+        Ok(())
     }
 
     /// libcontainer's handle on it.
@@ -178,6 +217,30 @@ impl Cgroup {
     }
 }
 
+/// The controllers that limits need, besides those that count: processes and memory, and kills for want of it.
+fn controllers(resources: Option<&LinuxResources>) -> Vec<&str> {
+    let mut needed = vec!["memory", "pids"];
+    let Some(resources) = resources else { return needed };
+    if let Some(cpu) = resources.cpu() {
+        let sets = cpu.cpus().is_some() || cpu.mems().is_some();
+        needed.extend(sets.then_some("cpuset"));
+        needed.push("cpu");
+    }
+    needed.extend(resources.block_io().is_some().then_some("io"));
+    needed.extend(
+        resources.hugepage_limits().as_ref().is_some_and(|list| !list.is_empty()).then_some("hugetlb"),
+    );
+    for key in resources.unified().iter().flat_map(|map| map.keys()) {
+        if let Some((controller, _)) = key.split_once('.')
+            && controller != "cgroup"
+            && !needed.contains(&controller)
+        {
+            needed.push(controller);
+        }
+    }
+    needed
+}
+
 /// Whether `cgroup.events` (cgroups(7)) tells of living processes.
 fn populated(events: &str) -> bool {
     events.lines().any(|line| line == "populated 1")
@@ -186,6 +249,24 @@ fn populated(events: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_cgroup_has_the_controllers_that_its_limits_need() {
+        let of = |text: &str| -> Vec<String> {
+            let resources: LinuxResources = serde_json::from_str(text).unwrap();
+            controllers(Some(&resources)).into_iter().map(str::to_owned).collect()
+        };
+        assert_eq!(controllers(None), ["memory", "pids"]);
+        assert_eq!(of("{}"), ["memory", "pids"]);
+        assert_eq!(of(r#"{"cpu":{"shares":512}}"#), ["memory", "pids", "cpu"]);
+        assert_eq!(of(r#"{"cpu":{"cpus":"0"},"blockIO":{}}"#), ["memory", "pids", "cpuset", "cpu", "io"]);
+        assert_eq!(
+            of(
+                r#"{"unified":{"memory.high":"1","rdma.max":"x","cgroup.max.depth":"2"},"hugepageLimits":[]}"#
+            ),
+            ["memory", "pids", "rdma"]
+        );
+    }
 
     #[test]
     fn an_empty_cgroup_says_so() {

@@ -62,9 +62,12 @@ pub fn create(request: Create<'_>, bundle: &Bundle) -> Result<Created, RuntimeEr
     home::make_working_directory(&rootfs, &derived.spec)?;
     stdio::own(&derived.spec)?;
     let dir = write_derived(root, id, &derived.spec, &cgroup)?;
-    let created =
-        build(request, &dir).and_then(|container| finish(request, bundle, derived, &cgroup, container));
-    created.inspect_err(|_| delete::after_failure(root, id))
+    let resources = derived.spec.linux().as_ref().and_then(|linux| linux.resources().as_ref());
+    cgroup
+        .make(resources)
+        .and_then(|()| build(request, &dir))
+        .and_then(|container| finish(request, bundle, derived, &cgroup, container))
+        .inspect_err(|_| delete::after_failure(root, id))
 }
 
 fn cgroup_of(spec: &Spec) -> Cgroup {

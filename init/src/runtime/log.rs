@@ -29,6 +29,12 @@ impl Log {
         Self { path: global.log.clone(), json: global.json }
     }
 
+    /// Whether there is such a file.
+    #[must_use]
+    pub fn is_given(&self) -> bool {
+        self.path.is_some()
+    }
+
     /// Adds one message. A log that cannot be written is told on standard error.
     pub fn write(&self, level: Level, message: &str) {
         let Some(path) = &self.path else { return };

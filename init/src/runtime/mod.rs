@@ -119,8 +119,12 @@ fn carry_out(root: &Path, command: &Command, log: &Log) -> Result<u8, RuntimeErr
                 return Err(error);
             }
             for warning in &created.warnings {
-                log.write(Level::Warning, warning);
-                eprintln!("{id}: {warning}");
+                // Standard error is the container's; its log is for what it says itself.
+                if log.is_given() {
+                    log.write(Level::Warning, warning);
+                } else {
+                    eprintln!("{id}: {warning}");
+                }
             }
         }
         Command::Start { id } => start(root, id)?,
