@@ -10,6 +10,8 @@ const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 /// How long one of several tries may take.
 const TRY_LIMIT: Duration = Duration::from_secs(10);
+/// How long it may take even if the time is nearly over: cut off earlier, it would tell nothing but that.
+const LEAST_LIMIT: Duration = Duration::from_secs(1);
 
 /// How one learns that a service has become ready.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -131,8 +133,7 @@ impl Schedule {
                 }
                 let after = (*pause).min(left);
                 *pause = pause.saturating_mul(2).min(LONGEST_PAUSE);
-                // The last try is made when the time is over, and is a short one.
-                let limit = limit(*plan, left.saturating_sub(after).max(FIRST_PAUSE));
+                let limit = limit(*plan, left.saturating_sub(after));
                 Verdict::Again(Try { after, limit })
             }
             Self::Health { plan, since, failures, health } => {
@@ -151,7 +152,7 @@ impl Schedule {
 }
 
 fn limit(plan: ReadyPlan, left: Duration) -> Duration {
-    if plan.patient { left } else { left.min(TRY_LIMIT) }
+    if plan.patient { left } else { left.clamp(LEAST_LIMIT, TRY_LIMIT) }
 }
 
 fn next(plan: HealthPlan) -> Try {
@@ -182,7 +183,7 @@ mod tests {
         let mut pauses = Vec::new();
         let mut verdict = Verdict::Again(schedule.ask_ready(READY, now));
         while let Verdict::Again(Try { after, limit }) = verdict {
-            assert!(limit >= FIRST_PAUSE && limit <= TRY_LIMIT);
+            assert!(limit >= LEAST_LIMIT && limit <= TRY_LIMIT);
             pauses.push(after.as_millis());
             now += after;
             verdict = schedule.failed(now);
