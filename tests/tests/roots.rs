@@ -1,10 +1,12 @@
 //! Machines whose root is on a disk, found by a small initrd.
 
 use std::path::Path;
+use std::process::Command;
 
 use lk_tests::metadata::Instance;
 use lk_tests::roots::{Kind, LABEL, PARTUUID, Split, UUID, split};
 use lk_tests::vm::{Setup, Vm, ssh_key};
+use serde_json::json;
 
 /// The machine that is booted: containerd, five containers, a disk for data.
 const YAML: &str = "examples/ldap.yml";
@@ -26,6 +28,9 @@ fn boots_from(kind: Kind, root: &str, file_system: &str) {
     assert!(vm.search("dc=example,dc=org", "password").contains("o: Example"), "LDAP does not serve");
     is_read_only_but_for_its_writable_places(&vm, &key, file_system);
     is_linked(&vm, &key, kind);
+    if kind == Kind::Erofs {
+        follows_disks_that_come_and_go(&vm, &key, dir.path());
+    }
     vm.press_power_button();
     vm.wait_off();
 }
@@ -64,6 +69,40 @@ fn is_linked(vm: &Vm, key: &Path, kind: Kind) {
         assert!(links.lines().any(|line| line == link), "{link} is missing: {links}");
     }
     assert!(links.lines().any(|line| line.starts_with("by-path/pci-0000:00:")), "{links}");
+}
+
+/// A disk that is plugged in has its links, ten thousand events later still, and loses them when it is pulled.
+fn follows_disks_that_come_and_go(vm: &Vm, key: &Path, dir: &Path) {
+    let image = dir.join("plugged.raw");
+    let path = image.to_str().expect("a UTF-8 path");
+    run("truncate", &["-s", "8M", path]);
+    run("mkfs.ext4", &["-q", "-L", "plugged", path]);
+    let has_link = "test -L /proc/1/root/dev/disk/by-label/plugged";
+    let mut qmp = vm.qmp();
+    let file = json!({"driver": "file", "filename": path});
+    qmp.run("blockdev-add", &json!({"node-name": "plugged", "driver": "raw", "file": file}));
+    qmp.run(
+        "device_add",
+        &json!({"driver": "virtio-blk-pci", "drive": "plugged", "id": "d1", "serial": "my disk"}),
+    );
+    let wait = |condition: &str| vm.guest(key, &format!("until {condition}; do sleep 0.1; done; echo done"));
+    assert_eq!(wait(has_link), "done\n");
+    let links = vm.guest(key, "ls /proc/1/root/dev/disk/by-id");
+    assert!(links.lines().any(|name| name == "virtio-my_disk"), "{links}");
+    let storm = "n=0; while [ $n -lt 10000 ]; do echo change >/proc/1/root/sys/class/block/vdb/uevent; n=$((n+1)); done; echo over";
+    assert_eq!(vm.guest(key, storm), "over\n");
+    assert_eq!(
+        vm.guest(key, &format!("{has_link} && readlink /proc/1/root/dev/disk/by-id/virtio-my_disk")),
+        "../../vdb\n"
+    );
+    qmp.run("device_del", &json!({"id": "d1"}));
+    assert_eq!(wait(&format!("! {has_link}")), "done\n");
+}
+
+fn run(program: &str, args: &[&str]) {
+    let out = Command::new(program).args(args).env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin").output();
+    let out = out.unwrap_or_else(|error| panic!("running {program}: {error}"));
+    assert!(out.status.success(), "{program} {args:?}: {}", String::from_utf8_lossy(&out.stderr));
 }
 
 #[test]
