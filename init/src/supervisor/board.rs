@@ -50,7 +50,7 @@ mod tests {
     fn only_news_wakes_those_who_look() {
         let board = Board::default();
         let needs = [Need { name: "db".into(), bond: Bond::Requires }];
-        assert_eq!(board.gate(&needs), Gate::Waits("db".into()));
+        assert_eq!(board.gate(&needs), Gate::Shut { by: "db".into(), standing: Standing::Coming });
         let mut watch = board.watch();
         for (standing, news) in [(Standing::Coming, true), (Standing::Coming, false), (Standing::Ready, true)]
         {

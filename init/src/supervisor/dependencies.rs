@@ -3,13 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-/// How a service stands, as far as those that wait for it care.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// How a service stands, as far as those that wait for it care; from the best to the worst.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Standing {
-    /// On its way to be ready.
-    Coming,
     /// Ready.
     Ready,
+    /// On its way to be ready.
+    Coming,
     /// It ended or could not be started, and will be tried again.
     Retrying,
     /// It does not run, and nobody will start it unless asked.
@@ -42,25 +42,29 @@ pub enum Gate {
     /// It may.
     #[default]
     Open,
-    /// Not before this one.
-    Waits(String),
-    /// Not before this one, which has failed for good.
-    Hopeless(String),
+    /// Not yet.
+    Shut {
+        /// The one that keeps it: of several, the one that stands worst.
+        by: String,
+        /// How that one stands.
+        standing: Standing,
+    },
 }
 
 /// What follows for a service from how those that it needs stand.
 pub fn gate(needs: &[Need], standing: impl Fn(&str) -> Standing) -> Gate {
-    let mut gate = Gate::Open;
+    let mut worst: Option<(&Need, Standing)> = None;
     for need in needs {
-        match (need.bond, standing(&need.name)) {
-            (_, Standing::Ready)
-            | (Bond::After, Standing::Retrying | Standing::Stopped | Standing::Failed) => {}
-            (Bond::Requires, Standing::Failed) => return Gate::Hopeless(need.name.clone()),
-            _ if gate == Gate::Open => gate = Gate::Waits(need.name.clone()),
-            _ => {}
+        let standing = standing(&need.name);
+        let keeps = match need.bond {
+            Bond::After => standing == Standing::Coming,
+            Bond::Requires => standing != Standing::Ready,
+        };
+        if keeps && worst.is_none_or(|(_, worst)| standing > worst) {
+            worst = Some((need, standing));
         }
     }
-    gate
+    worst.map_or(Gate::Open, |(need, standing)| Gate::Shut { by: need.name.clone(), standing })
 }
 
 /// The services of an image and what each needs, with nothing in it that cannot be carried out.
@@ -195,16 +199,16 @@ mod tests {
     #[test]
     fn order_waits_for_a_chance_and_a_requirement_for_success() {
         use Standing::{Coming, Failed, Ready, Retrying, Stopped};
-        let waits = || Gate::Waits("a".into());
         for (standing, after, requires) in [
-            (Coming, waits(), waits()),
-            (Ready, Gate::Open, Gate::Open),
-            (Retrying, Gate::Open, waits()),
-            (Stopped, Gate::Open, waits()),
-            (Failed, Gate::Open, Gate::Hopeless("a".into())),
+            (Ready, true, true),
+            (Coming, false, false),
+            (Retrying, true, false),
+            (Stopped, true, false),
+            (Failed, true, false),
         ] {
-            assert_eq!(gate(&[need("a", Bond::After)], |_| standing), after, "{standing:?}");
-            assert_eq!(gate(&[need("a", Bond::Requires)], |_| standing), requires, "{standing:?}");
+            let expected = |open| if open { Gate::Open } else { Gate::Shut { by: "a".into(), standing } };
+            assert_eq!(gate(&[need("a", Bond::After)], |_| standing), expected(after), "{standing:?}");
+            assert_eq!(gate(&[need("a", Bond::Requires)], |_| standing), expected(requires), "{standing:?}");
         }
     }
 
@@ -214,8 +218,9 @@ mod tests {
         let standing = |failed: &'static str| {
             move |name: &str| if name == failed { Standing::Failed } else { Standing::Coming }
         };
-        assert_eq!(gate(&needs, standing("c")), Gate::Hopeless("c".into()));
-        assert_eq!(gate(&needs, standing("a")), Gate::Waits("b".into()));
+        let shut = |by: &str, standing| Gate::Shut { by: by.into(), standing };
+        assert_eq!(gate(&needs, standing("c")), shut("c", Standing::Failed));
+        assert_eq!(gate(&needs, standing("a")), shut("b", Standing::Coming));
         assert_eq!(gate(&[], |_| Standing::Failed), Gate::Open);
     }
 

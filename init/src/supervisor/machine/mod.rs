@@ -128,8 +128,12 @@ impl Machine {
     #[must_use]
     pub fn problem(&self) -> Option<String> {
         match (self.state, &self.gate) {
-            (State::Blocked, Gate::Waits(name)) => Some(format!("waits for {name}")),
-            (State::Blocked, Gate::Hopeless(name)) => Some(format!("waits for {name}, which has failed")),
+            (State::Blocked, Gate::Shut { by, standing }) => Some(match standing {
+                Standing::Ready | Standing::Coming => format!("waits for {by}"),
+                Standing::Retrying => format!("waits for {by}, which does not keep running"),
+                Standing::Stopped => format!("waits for {by}, which is stopped"),
+                Standing::Failed => format!("waits for {by}, which has failed"),
+            }),
             _ => self.problem.clone(),
         }
     }
@@ -139,11 +143,13 @@ impl Machine {
     pub fn standing(&self) -> Standing {
         match self.state {
             State::Running if self.ready => Standing::Ready,
-            State::Blocked if matches!(self.gate, Gate::Hopeless(_)) => Standing::Failed,
+            // No better than what it waits for, so that those that only come after it are not kept for ever.
+            State::Blocked => match &self.gate {
+                Gate::Shut { standing, .. } if !self.held => *standing,
+                Gate::Shut { .. } | Gate::Open => Standing::Coming,
+            },
             State::Stopping if !self.wanted => Standing::Stopped,
-            State::Waiting | State::Blocked | State::Starting | State::Running | State::Stopping => {
-                Standing::Coming
-            }
+            State::Waiting | State::Starting | State::Running | State::Stopping => Standing::Coming,
             State::BackingOff => Standing::Retrying,
             State::Stopped => Standing::Stopped,
             State::Failed => Standing::Failed,
@@ -218,10 +224,10 @@ impl Machine {
 
     fn tell_if_hopeless(&self) -> Vec<Action> {
         match &self.gate {
-            Gate::Hopeless(name) => {
-                vec![Action::Say(format!("is not started: it requires {name}, which has failed"))]
+            Gate::Shut { by, standing: Standing::Failed } => {
+                vec![Action::Say(format!("is not started: it requires {by}, which has failed"))]
             }
-            Gate::Open | Gate::Waits(_) => Vec::new(),
+            Gate::Shut { .. } | Gate::Open => Vec::new(),
         }
     }
 

@@ -50,6 +50,10 @@ fn refused() -> Event {
     Event::ProbeFailed { reason: "nobody listens".into(), hearing: Hearing::Hears }
 }
 
+fn shut(standing: Standing) -> Event {
+    Event::Gate(Gate::Shut { by: "db".into(), standing })
+}
+
 fn said(actions: &[Action]) -> Vec<&str> {
     let lines = actions.iter().filter_map(|action| match action {
         Action::Say(line) => Some(line.as_str()),
@@ -223,7 +227,7 @@ fn the_restart_policy_is_kept() {
 #[test]
 fn a_service_waits_until_what_it_needs_is_there() {
     let mut machine = machine(POLICY);
-    machine.on(Event::Gate(Gate::Waits("db".into())), NOW);
+    machine.on(shut(Standing::Coming), NOW);
     assert_eq!(machine.state(), State::Waiting);
     assert_eq!(machine.on(Event::Released, NOW), []);
     assert_eq!((machine.state(), machine.standing()), (State::Blocked, Standing::Coming));
@@ -232,7 +236,7 @@ fn a_service_waits_until_what_it_needs_is_there() {
     assert_eq!(machine.problem(), None);
     // Once it runs, nothing of that matters until it is started again.
     machine.on(Event::Started(7), NOW);
-    assert_eq!(machine.on(Event::Gate(Gate::Waits("db".into())), NOW), []);
+    assert_eq!(machine.on(shut(Standing::Coming), NOW), []);
     machine.on(exited(Exit::Code(1)), NOW);
     assert_eq!(machine.on(Event::Elapsed, NOW), []);
     assert_eq!(machine.state(), State::Blocked);
@@ -241,20 +245,39 @@ fn a_service_waits_until_what_it_needs_is_there() {
 #[test]
 fn a_requirement_that_failed_for_good_is_told_once() {
     let mut machine = machine(POLICY);
-    machine.on(Event::Gate(Gate::Waits("db".into())), NOW);
+    machine.on(shut(Standing::Coming), NOW);
     machine.on(Event::Released, NOW);
-    let actions = machine.on(Event::Gate(Gate::Hopeless("db".into())), NOW);
+    let actions = machine.on(shut(Standing::Failed), NOW);
     assert_eq!(said(&actions), ["is not started: it requires db, which has failed"]);
-    assert_eq!(machine.on(Event::Gate(Gate::Hopeless("db".into())), NOW), []);
+    assert_eq!(machine.on(shut(Standing::Failed), NOW), []);
     assert_eq!((machine.state(), machine.standing()), (State::Blocked, Standing::Failed));
     assert_eq!(machine.problem().as_deref(), Some("waits for db, which has failed"));
     assert_eq!(machine.on(Event::Gate(Gate::Open), NOW), [Action::Launch]);
 }
 
 #[test]
+fn a_blocked_service_stands_no_better_than_what_it_waits_for() {
+    let mut machine = machine(POLICY);
+    machine.on(shut(Standing::Coming), NOW);
+    machine.on(Event::Released, NOW);
+    for (standing, words) in [
+        (Standing::Coming, "waits for db"),
+        (Standing::Retrying, "waits for db, which does not keep running"),
+        (Standing::Stopped, "waits for db, which is stopped"),
+        (Standing::Failed, "waits for db, which has failed"),
+    ] {
+        machine.on(shut(standing), NOW);
+        assert_eq!((machine.standing(), machine.problem().as_deref()), (standing, Some(words)));
+    }
+    // One that is held comes back by itself.
+    machine.on(Event::HoldAsked(Hearing::Hears), NOW);
+    assert_eq!(machine.standing(), Standing::Coming);
+}
+
+#[test]
 fn a_blocked_service_can_be_stopped() {
     let mut machine = machine(POLICY);
-    machine.on(Event::Gate(Gate::Waits("db".into())), NOW);
+    machine.on(shut(Standing::Coming), NOW);
     machine.on(Event::Released, NOW);
     assert_eq!(machine.on(Event::StopAsked(Hearing::Hears), NOW), []);
     assert_eq!(machine.state(), State::Stopped);
@@ -268,7 +291,7 @@ fn a_service_is_held_while_one_that_it_requires_is_stopped() {
     let actions = machine.on(exited(Exit::Code(0)), NOW);
     assert_eq!(actions, [Action::Disarm, Action::Say("stopped (exited with code 0)".into()), Action::Clear]);
     assert_eq!((machine.state(), machine.wanted()), (State::Blocked, true));
-    machine.on(Event::Gate(Gate::Waits("db".into())), NOW);
+    machine.on(shut(Standing::Coming), NOW);
     assert_eq!(machine.on(Event::HoldEnded, NOW), []);
     assert_eq!(machine.on(Event::Gate(Gate::Open), NOW), [Action::Launch]);
 }
