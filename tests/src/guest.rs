@@ -14,7 +14,7 @@ use tempfile::TempDir;
 use crate::agent::Agent;
 use crate::console::Console;
 use crate::lines::Lines;
-use crate::{PATIENCE, image, root};
+use crate::{PATIENCE, image, root, write_log};
 
 /// What runs the services.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,8 +50,8 @@ pub struct Setup {
     pub date: Option<&'static str>,
     /// Whether time is the number of instructions, and passes at once while nothing runs.
     pub counted_time: bool,
-    /// A raw disk.
-    pub disk: Option<PathBuf>,
+    /// A raw disk, and where its writes are noted (see [`crate::write_log`]).
+    pub disk: Option<(PathBuf, PathBuf)>,
 }
 
 impl Default for Setup {
@@ -221,8 +221,8 @@ fn command(built: &Path, dir: &Path, setup: &Setup) -> Command {
     }
     let date = setup.date.unwrap_or("2026-01-01");
     qemu.args(["-rtc", &format!("base={date},clock={}", if setup.counted_time { "vm" } else { "host" })]);
-    if let Some(disk) = &setup.disk {
-        qemu.arg("-drive").arg(format!("file={},format=raw,if=virtio", disk.display()));
+    if let Some((disk, log)) = &setup.disk {
+        qemu.args(write_log::arguments(disk, log));
     }
     qemu.arg("-kernel")
         .arg(file("kernel"))
@@ -245,8 +245,10 @@ fn start(command: Command) -> Child {
         let child = setpriv.stdin(Stdio::null()).stdout(Stdio::piped()).spawn();
         let started = child.is_ok();
         drop(sender.send(child));
-        while started {
-            std::thread::park();
+        if started {
+            loop {
+                std::thread::park();
+            }
         }
     });
     let child = receiver.recv().expect("the thread that starts qemu");

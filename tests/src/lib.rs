@@ -7,6 +7,7 @@
 //! | [`guest`] | a machine for the fault suite: qemu as a test wants it |
 //! | [`agent`] | what a test can ask inside such a machine |
 //! | [`lines`] | lines from a socket |
+//! | [`write_log`] | a disk that loses what was never flushed |
 //! | [`console`] | the machine's serial console |
 //! | [`qmp`] | qemu's control socket |
 //! | [`netns`] | network namespaces, so that no test binds a port of the host |
@@ -27,6 +28,7 @@ pub mod netns;
 pub mod qmp;
 pub mod roots;
 pub mod vm;
+pub mod write_log;
 
 use std::path::PathBuf;
 use std::time::Duration;

@@ -1,10 +1,12 @@
 //! The power is cut at random moments during writes to the data disk.
 
-use std::time::Duration;
+use std::fs::File;
+use std::time::{Duration, Instant};
 
 use lk_tests::PATIENCE;
 use lk_tests::disk::Disk;
 use lk_tests::guest::{Engine, Guest, Setup};
+use lk_tests::write_log::replay;
 
 use crate::dice::Dice;
 use crate::scaled;
@@ -21,12 +23,17 @@ fn number(line: &str, word: &str) -> u64 {
 #[test]
 fn every_write_that_was_acknowledged_is_there_after_the_power_was_cut() {
     let dir = tempfile::tempdir().expect("a temporary directory");
+    let (machine, log) = (dir.path().join("machine.raw"), dir.path().join("writes.log"));
+    // What outlives a cut. The machine has a copy of it.
     let disk = Disk::blank(dir.path(), 64);
-    let setup = Setup { disk: Some(disk.path().into()), ..Setup::default() };
+    let setup = Setup { disk: Some((machine.clone(), log.clone())), ..Setup::default() };
     let mut dice = Dice::new(7);
     // How many records were acknowledged in all the lives of the disk.
     let mut acknowledged = 0;
-    for cut in 0..=scaled(3, 100) {
+    let cuts = scaled(3, 100);
+    for cut in 0..=cuts {
+        std::fs::copy(disk.path(), &machine).expect("copying the disk");
+        File::create(&log).expect("an empty log");
         let guest = Guest::boot(Engine::Embedded, "disk", &setup);
         let guest = guest.watched();
         let next = |patience| guest.writes().next(patience);
@@ -35,11 +42,11 @@ fn every_write_that_was_acknowledged_is_there_after_the_power_was_cut() {
             found >= acknowledged,
             "cut {cut}: {acknowledged} records were acknowledged, {found} are there"
         );
-        // The moment of the cut is drawn before, and the first write waited for: every life of the disk adds something.
-        let moment = Duration::from_millis(dice.below(LONGEST_MS) as u64);
+        // The first write is waited for: every life of the disk adds something.
         acknowledged = 1 + number(&next(PATIENCE).expect("a write"), "wrote ");
-        let cut_at = std::time::Instant::now() + moment;
-        while let Some(line) = next(cut_at.saturating_duration_since(std::time::Instant::now())) {
+        let moment = Duration::from_millis(dice.below(LONGEST_MS) as u64);
+        let cut_at = Instant::now() + moment;
+        while let Some(line) = next(cut_at.saturating_duration_since(Instant::now())) {
             acknowledged = 1 + number(&line, "wrote ");
         }
         guest.cut();
@@ -47,6 +54,10 @@ fn every_write_that_was_acknowledged_is_there_after_the_power_was_cut() {
         while let Some(line) = next(PATIENCE) {
             acknowledged = 1 + number(&line, "wrote ");
         }
-        println!("cut {cut} after {moment:?}: {found} were there, {acknowledged} are acknowledged");
+        let replayed = replay(disk.path(), &log, || dice.below(2) == 0).expect("replaying the writes");
+        println!(
+            "cut {cut} of {cuts} after {moment:?}: {found} were there, {acknowledged} acknowledged; {replayed:?}"
+        );
+        assert!(replayed.kept > 0, "nothing was written to the disk");
     }
 }
