@@ -3,7 +3,7 @@
 //! [`crate::vm`] is what a user runs. This is for what `lkb run` has no option for: a wrong clock, no console, a clock that
 //! counts instructions, a machine that is cut off.
 
-use std::os::unix::net::UnixListener;
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
@@ -95,9 +95,8 @@ impl Guest {
         let (agent, writes) = (listen("agent"), listen("writes"));
         let mut process = start(command(&built, dir.path(), setup));
         let console = Console::reading(process.stdout.take().expect("qemu's standard output"));
-        let accept = |listener: &UnixListener| listener.accept().expect("qemu's connection").0;
-        let agent = Agent::new(accept(&agent));
-        let writes = Lines::reading(accept(&writes));
+        let agent = Agent::new(connection(agent));
+        let writes = Lines::reading(connection(writes));
         Self { console, agent, writes, process: Mutex::new(process), _dir: dir }
     }
 
@@ -232,6 +231,14 @@ fn command(built: &Path, dir: &Path, setup: &Setup) -> Command {
         .arg(cmdline);
     qemu.stdin(Stdio::null()).stdout(Stdio::piped());
     qemu
+}
+
+/// The connection that qemu makes when it starts.
+fn connection(listener: UnixListener) -> UnixStream {
+    let (sender, receiver) = mpsc::channel();
+    std::thread::spawn(move || drop(sender.send(listener.accept())));
+    let accepted = receiver.recv_timeout(PATIENCE).expect("qemu did not connect: what it said is above");
+    accepted.expect("accepting qemu's connection").0
 }
 
 /// Starts qemu so that it ends with the test program, whatever becomes of that: machines that several tests share are

@@ -81,7 +81,7 @@ fn order(order: &str, name: &str) -> String {
             std::thread::spawn(eat);
             String::new()
         }
-        "flood" => flood(number).to_string(),
+        "flood" => flood(rest.parse().unwrap_or(1)).to_string(),
         "work" => {
             std::thread::spawn(work);
             String::new()
@@ -100,20 +100,17 @@ fn eat() {
     }
 }
 
-/// Writes `bytes` to standard output as fast as it takes them, and returns how many it took in a second.
-fn flood(bytes: usize) -> u64 {
+/// Writes to standard output for so many seconds, as fast as it takes it; returns how many bytes it took.
+fn flood(seconds: u64) -> usize {
     const LINE: usize = 128;
-    let block: Vec<u8> = (0..512).flat_map(|_| [&[b'x'; LINE - 1][..], b"\n"].concat()).collect();
+    let block: Vec<u8> = (0..32).flat_map(|_| [&[b'x'; LINE - 1][..], b"\n"].concat()).collect();
     let began = Instant::now();
     let mut written = 0;
     let mut out = std::io::stdout().lock();
-    while written < bytes {
-        if out.write_all(&block).is_err() {
-            break;
-        }
+    while began.elapsed() < Duration::from_secs(seconds) && out.write_all(&block).is_ok() {
         written += block.len();
     }
-    (written as f64 / began.elapsed().as_secs_f64()) as u64
+    written
 }
 
 /// Keeps a processor and the log busy.
