@@ -4,8 +4,6 @@ use std::collections::{BTreeMap, VecDeque};
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use super::signal_name;
-
 /// Printed with every mistake on the command line.
 pub const USAGE: &str =
     "usage: init runtime [--root DIR] [--log FILE] [--log-format text|json] [--debug] COMMAND
@@ -442,7 +440,7 @@ fn kill(given: Words) -> Result<Command, ParseError> {
         None => 15,
         Some(word) => {
             let word = word.to_string_lossy().into_owned();
-            signal_name::number(&word).ok_or(ParseError::Signal(word))?
+            image_layout::signal_number(&word).ok_or(ParseError::Signal(word))?
         }
     };
     none(rest.next())?;

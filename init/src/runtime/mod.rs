@@ -35,7 +35,6 @@ mod network;
 mod prepare;
 mod run;
 mod seccomp;
-pub mod signal_name;
 mod stats;
 mod stdio;
 mod volumes;

@@ -43,7 +43,6 @@ use registry::Registry;
 use reports::Reports;
 use timeline::Recorder;
 
-use crate::runtime::signal_name;
 use crate::scripts::Phase;
 use crate::watch::{inotify, process};
 

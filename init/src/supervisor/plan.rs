@@ -10,7 +10,7 @@ use super::dependencies::{Bond, Dependencies, Need};
 use super::logs::{self, Stream};
 use super::machine::Policy;
 use super::probe::{HealthPlan, ReadyPlan};
-use super::signal_name;
+
 use crate::engine::{Container, TaskId};
 use crate::runtime::valid_id;
 
@@ -152,7 +152,7 @@ fn service(found: Found, problems: &mut Vec<String>) -> Service {
         annotations.get(STOP_SIGNAL_ANNOTATION)?.as_str()
     };
     let signal = found.runtime.stop.signal.as_deref().or_else(annotated).map(|name| {
-        signal_name::number(name).unwrap_or_else(|| {
+        image_layout::signal_number(name).unwrap_or_else(|| {
             problems.push(format!("{}: {name:?} is not a signal; it is stopped with SIGTERM", found.name));
             SIGTERM
         })
