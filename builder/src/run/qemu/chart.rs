@@ -42,12 +42,10 @@ impl Ready {
         fcntl(&theirs, FcntlArg::F_SETFD(FdFlag::empty())).map_err(|errno| start(errno.into()))?;
         let mut command = Command::new(&self.program);
         command.args(command_line(&self.plan)).args(port_arguments(theirs.as_fd().as_raw_fd()));
-        let passed_on: SigSet = PASSED_ON.into_iter().collect();
-        passed_on.thread_block().map_err(|errno| start(errno.into()))?;
         let mut child = command.spawn().map_err(start)?;
         // With it, the port would never end.
         drop(theirs);
-        pass_on(passed_on, &child);
+        pass_on(&child);
         let drawn = draw_all(BufReader::new(ours), chart);
         let status = child.wait().map_err(start)?;
         Ok(Charted { status, drawn: drawn? })
@@ -67,8 +65,15 @@ fn port_arguments(socket: i32) -> [String; 6] {
 }
 
 /// Gives signals to QEMU, as if it had our place.
-fn pass_on(signals: SigSet, child: &Child) {
+///
+/// They are blocked only now: a child inherits what is blocked, and QEMU would never hear them.
+fn pass_on(child: &Child) {
     let Ok(pid) = i32::try_from(child.id()).map(Pid::from_raw) else { return };
+    let signals: SigSet = PASSED_ON.into_iter().collect();
+    if signals.thread_block().is_err() {
+        // Then they end us, and QEMU runs on until it is stopped.
+        return;
+    }
     thread::spawn(move || {
         while let Ok(signal) = signals.wait() {
             // It may have ended; then so will we.
