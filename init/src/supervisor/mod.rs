@@ -22,6 +22,7 @@ mod registry;
 mod reports;
 mod scan;
 mod scripts;
+mod space;
 mod state_file;
 mod tail;
 mod timeline;
@@ -67,6 +68,7 @@ pub fn main() -> ExitCode {
     };
     let tasks = tokio::task::LocalSet::new();
     tasks.spawn_local(beat);
+    tasks.spawn_local(space::watch());
     match tasks.block_on(&runtime, supervise()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

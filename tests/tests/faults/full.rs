@@ -24,6 +24,7 @@ fn stands_full(dir: &str) {
     let bytes = agent.call(&["fill", dir]);
     println!("{dir} took {bytes} bytes");
     assert!(bytes.as_u64().is_some_and(|bytes| bytes > 0), "{dir} was not filled");
+    guest.console().wait_after(mark, &format!("supervisor: {dir} is full"), PATIENCE);
     agent.ask("steady", &format!("say {dir} is full"));
 
     // A service must come back, and a supervisor must know what runs. What cannot be done now is done later.
@@ -42,13 +43,6 @@ fn stands_full(dir: &str) {
         steady,
         "a service that nothing was done to was started again"
     );
-    let told = guest.console().text();
-    let told = told
-        .get(mark..)
-        .unwrap_or_default()
-        .lines()
-        .any(|line| line.contains(dir) && ["full", "space"].iter().any(|word| line.contains(word)));
-    assert!(told, "the console does not say that {dir} is full");
 }
 
 #[test]
