@@ -203,8 +203,14 @@ fn it_supervises_buries_orphans_leaves_the_host_alone_and_ends_on_sigterm() {
 #[test]
 fn a_supervisor_that_dies_or_hangs_is_started_again() {
     let container = Container::start(&[]);
-    let supervisor =
-        |not: i32| until("no supervisor", || children(container.init).into_iter().find(|pid| *pid != not));
+    // What a killed supervisor leaves behind becomes a child of PID 1 too.
+    let is_supervisor =
+        |pid: i32| fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|name| name == "supervisor\n");
+    let supervisor = |not: i32| {
+        until("no supervisor", || {
+            children(container.init).into_iter().find(|pid| *pid != not && is_supervisor(*pid))
+        })
+    };
     let first = supervisor(0);
     kill(Pid::from_raw(first), Signal::SIGKILL).unwrap();
     container.wait_for("supervisor was killed by SIGKILL; starting it again in 0.1 s");
