@@ -136,5 +136,5 @@ fn a_root_that_does_not_come_is_said_with_what_there_is_instead_and_the_machine_
     assert!(line.contains("erofs") && line.contains(&format!("UUID={UUID}")), "{line}");
     let line = vm.wait("cannot go on");
     assert!(line.contains("LABEL=other, which root= asks for, has not come within 3 s"), "{line}");
-    assert!(line.contains("rebooting in 30 s"), "{line}");
+    assert!(line.contains("rebooting in 10 s"), "{line}");
 }
