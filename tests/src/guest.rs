@@ -185,6 +185,9 @@ impl Drop for Watched<'_> {
 
 /// Builds engine, agent and case together; the same images for the same inputs, so this costs little twice.
 fn build(engine: Engine, case: &str) -> PathBuf {
+    // lkb refuses to write files that another build is writing.
+    static TURN: Mutex<()> = Mutex::new(());
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
     let dir = image::out_dir();
     let name = format!("{case}-{}", engine.source());
     let sources =
