@@ -39,7 +39,7 @@ unit: deps ## unit and integration tests
 
 suite: packages ## boot real images in qemu
 	$(LKB) pkg build $(TEST_PACKAGES)
-	cargo test --locked --no-fail-fast -p lk-tests -- --test-threads=2
+	cargo test --locked --no-fail-fast -p lk-tests -- --test-threads=3
 
 faults: packages ## the fault suite, whole: hours; LK_FAULTS_SEED=N for another order
 	$(LKB) pkg build $(TEST_PACKAGES)
