@@ -14,10 +14,9 @@ pub enum Face {
     Pid1,
     /// `supervisor`: runs the containers; started by PID 1.
     Supervisor,
-    /// `runtime`, or `runc` by name: the OCI runtime.
     /// `scripts PHASE`: runs what other people's packages put under `/etc/init.d`; started by the supervisor.
     Scripts,
-    /// `runtime`: the OCI runtime.
+    /// `runtime`, or `runc` by name: the OCI runtime.
     Runtime,
     /// `containerd-shim-runc-v2`: what containerd runs for each container.
     Shim,

@@ -15,6 +15,7 @@
 //! | [`heartbeat`] | how PID 1 knows that the supervisor does not hang |
 //! | [`timeline`] | what took how long while the machine booted |
 //! | [`cmdline`], [`sys`] | the kernel's command line; what nix does not offer |
+//! | [`rcu`] | how much the kernel hurries |
 //! | [`rfc3339`], [`terminal`] | times as text; what may be shown to people |
 #![deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
@@ -25,6 +26,7 @@ pub mod face;
 pub mod heartbeat;
 pub mod pid1;
 pub mod power;
+pub mod rcu;
 pub mod rfc3339;
 pub mod runtime;
 pub mod scripts;

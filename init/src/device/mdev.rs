@@ -73,7 +73,7 @@ fn load_modules(work: &Work) -> io::Result<Vec<String>> {
     let texts = directory.texts(false)?;
     let database = Database::new(&texts, directory.config(&cmdline)?);
     let failures = if work.all {
-        coldplug::run(&database, &mut directory, &mut Sysfs { events: None }, processors()).failures
+        coldplug::run(&database, &mut directory, &mut Sysfs { events: None }, &[], processors()).failures
     } else {
         let outcomes = work.aliases.iter().filter_map(|alias| load(&database, &mut directory, alias));
         outcomes

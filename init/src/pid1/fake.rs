@@ -153,6 +153,10 @@ impl System for Fake {
         self.char_devices.iter().any(|device| device == path)
     }
 
+    fn device(&self, path: &str) -> Result<u64> {
+        self.read(&format!("{path}#device"))?.parse().map_err(|_| Errno::EINVAL)
+    }
+
     fn modified(&self, path: &str) -> Result<i64> {
         self.read(&format!("{path}#modified"))?.parse().map_err(|_| Errno::EINVAL)
     }
@@ -254,7 +258,7 @@ impl System for Fake {
         self.call(if contained { "open_events signals" } else { "open_events" }.into()).map(|()| Vec::new())
     }
 
-    fn coldplug(&mut self, _cmdline: &Cmdline) -> Coldplug {
+    fn coldplug(&mut self, _cmdline: &Cmdline, _kinds: &[&str]) -> Coldplug {
         self.calls.push("coldplug".into());
         self.coldplug.clone()
     }

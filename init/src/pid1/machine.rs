@@ -32,7 +32,7 @@ pub struct Machine<S> {
     pub(super) hotplug: Queue,
     pub(super) modprobe: Option<i32>,
     pub(super) disk_links: DiskLinks,
-    /// The mount on `/var` that `/var/config` could not be shown on, or was shown on last.
+    /// The device of a `/var` that `/var/config` could not be shown on.
     pub(super) unshown_on: Option<u64>,
     /// How the machine ends, once that is asked for.
     pub(super) ending: Ending,

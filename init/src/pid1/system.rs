@@ -125,6 +125,8 @@ pub trait System {
     /// The names in a directory, sorted.
     fn list(&self, path: &str) -> Result<Vec<String>>;
     fn is_char_device(&self, path: &str) -> bool;
+    /// The number of the device that a path's file system is on.
+    fn device(&self, path: &str) -> Result<u64>;
     /// When a file was last changed, in seconds since 1970.
     fn modified(&self, path: &str) -> Result<i64>;
     /// Notes how a process ended where somebody has asked for it: `ENOENT` where nobody has.
@@ -174,7 +176,7 @@ pub trait System {
     /// what cannot be heard of.
     fn open_events(&mut self, contained: bool) -> Result<Vec<String>>;
     /// Loads the modules of all devices, and makes the nodes that load modules.
-    fn coldplug(&mut self, cmdline: &Cmdline) -> Coldplug;
+    fn coldplug(&mut self, cmdline: &Cmdline, kinds: &[&str]) -> Coldplug;
     /// Starts the hardware watchdog, to reset the machine after so long without food.
     fn open_watchdog(&mut self, timeout: Duration) -> Result<Dog>;
     fn feed_watchdog(&mut self) -> Result<()>;

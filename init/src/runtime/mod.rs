@@ -54,6 +54,7 @@ pub use life::{kill, pause, resume, start, update};
 pub use log::rfc_3339;
 pub use prepare::mount_options;
 pub use stats::stats;
+pub use volumes::has_volumes;
 
 use create::{Create, create};
 use log::{Level, Log};
@@ -140,7 +141,7 @@ fn carry_out(root: &Path, command: &Command, log: &Log) -> Result<u8, RuntimeErr
         Command::Run { bundle, id, exit_file } => return run::run(root, bundle, id, exit_file.as_deref()),
         Command::Prepare { bundle, id } => run::prepare(bundle, id)?,
         Command::Attach { bundle, pid, id } => run::attach(bundle, id, *pid)?,
-        Command::Volumes => volumes::prepare(&Path::new("/").join(image_layout::VOLUMES))?,
+        Command::Volumes => volumes::prepare(&volumes::all())?,
         Command::Release { ids } => run::release(ids)?,
         Command::Exec(exec) => return exec::exec(root, exec),
         Command::Update { id, resources } => update(root, id, &life::read_resources(resources)?)?,

@@ -1,6 +1,6 @@
 //! Volumes that containers share: prepared once, before any container.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use image_layout::{Mount, Runtime};
 
@@ -10,6 +10,21 @@ use super::prepare::{self, Kernel, Records};
 
 /// What the records of volumes begin with; services and steps have no such names.
 pub const RECORD_PREFIX: &str = "volume+";
+
+/// Whether the image has any.
+#[must_use]
+pub fn has_volumes() -> bool {
+    // One that cannot be read has something to say.
+    std::fs::read_dir(all()).map_or_else(
+        |error| error.kind() != std::io::ErrorKind::NotFound,
+        |mut entries| entries.next().is_some(),
+    )
+}
+
+/// Where the image has its volumes.
+pub fn all() -> PathBuf {
+    Path::new("/").join(image_layout::VOLUMES)
+}
 
 /// Mounts every volume below `dir`; goes on after a failure, and reports the first one.
 pub fn prepare(dir: &Path) -> Result<(), RuntimeError> {

@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::process::Command;
 
 use crate::engine::Container;
+use crate::runtime::has_volumes;
 
 /// This binary, whatever its name is.
 pub const SELF: &str = "/proc/self/exe";
@@ -38,8 +39,11 @@ pub async fn attach(container: &Container, pid: u32) -> Result<(), String> {
     finish(command).await
 }
 
-/// Mounts all volumes.
+/// Mounts all volumes, if there are any.
 pub async fn volumes() -> Result<(), String> {
+    if !has_volumes() {
+        return Ok(());
+    }
     finish(runtime(["volumes"])).await
 }
 

@@ -3,6 +3,7 @@
 mod backoff;
 mod board;
 mod boot_port;
+mod calm;
 mod console;
 mod containerd;
 mod control;
@@ -146,6 +147,7 @@ async fn boot(onboot: &[plan::OneShot], registry: &Registry, daemon: Option<&Rc<
     };
     registry.tell_all(&order).await;
     scripts::run(Phase::AfterServices).await;
+    calm::down(registry).await;
 }
 
 /// A step of `onboot` failed after which nothing is to be started.

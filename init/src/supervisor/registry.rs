@@ -89,6 +89,15 @@ impl Registry {
         }
     }
 
+    /// Waits until each service has been started, or is not going to be now.
+    pub async fn settled(&self) {
+        for entry in self.services.values() {
+            let mut status = entry.status.clone();
+            // A driver ends with the supervisor only.
+            drop(status.wait_for(|status| is_settled(status.state)).await);
+        }
+    }
+
     /// Stops all services, each when those that wait for it have stopped, and otherwise side by side; returns those
     /// that do not stop, with the time that they had.
     pub async fn shut_down(&self) -> Vec<(String, Duration)> {
@@ -223,6 +232,10 @@ impl Entry {
     fn now(&self) -> ServiceStatus {
         self.status.borrow().clone().counted(driver::now().0)
     }
+}
+
+fn is_settled(state: State) -> bool {
+    !matches!(state, State::Waiting | State::Blocked | State::Starting)
 }
 
 fn is_up(state: State) -> bool {

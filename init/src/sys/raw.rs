@@ -1,7 +1,7 @@
 //! System calls that nix does not wrap, or wraps as unsafe.
 #![allow(unsafe_code)]
 
-use std::ffi::CString;
+use std::ffi::{CStr, CString};
 use std::mem::size_of_val;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::process::CommandExt;
@@ -270,18 +270,51 @@ struct AttachProgram {
     flags: u32,
 }
 
-/// Has the kernel ask a program, in eBPF instructions, about every use of a device in a cgroup (cgroups(7), v2 "devices").
+/// `union bpf_attr` for `BPF_OBJ_PIN` and `BPF_OBJ_GET`.
+#[repr(C)]
+#[derive(Default)]
+struct PinnedObject {
+    path: u64,
+    object: u32,
+    flags: u32,
+}
+
+/// Gives a loaded program a name on a file system of type `bpf`, by which it stays.
 ///
-/// Others that are attached there, or above, must allow it as well.
+/// # Errors
+/// What bpf(2) says: `EEXIST` when the name is taken, `EPERM` when it is on another file system.
+pub fn pin_program(program: BorrowedFd<'_>, path: &CStr) -> Result<(), Errno> {
+    const BPF_OBJ_PIN: libc::c_long = 6;
+    let object = u32::try_from(program.as_raw_fd()).map_err(|_| Errno::EBADF)?;
+    let pin = PinnedObject { path: path.as_ptr() as u64, object, flags: 0 };
+    // SAFETY: the kernel reads `size_of` bytes at `pin`, and a terminated string; both live until the call returns.
+    let result =
+        unsafe { libc::syscall(libc::SYS_bpf, BPF_OBJ_PIN, std::ptr::from_ref(&pin), size_of_val(&pin)) };
+    Errno::result(result).map(drop)
+}
+
+/// The program that has this name.
+///
+/// # Errors
+/// What bpf(2) says: `ENOENT` when there is none.
+pub fn pinned_program(path: &CStr) -> Result<OwnedFd, Errno> {
+    const BPF_OBJ_GET: libc::c_long = 7;
+    let get = PinnedObject { path: path.as_ptr() as u64, ..PinnedObject::default() };
+    // SAFETY: as in `pin_program`.
+    let program =
+        unsafe { libc::syscall(libc::SYS_bpf, BPF_OBJ_GET, std::ptr::from_ref(&get), size_of_val(&get)) };
+    let program = Errno::result(program).and_then(|fd| i32::try_from(fd).map_err(|_| Errno::EBADF))?;
+    // SAFETY: a new descriptor that nobody else has.
+    Ok(unsafe { OwnedFd::from_raw_fd(program) })
+}
+
+/// Hands the kernel a program, in eBPF instructions, that decides about uses of devices (cgroups(7), v2 "devices").
 ///
 /// # Errors
 /// What bpf(2) says: `EINVAL`, `ENOSYS` or `EPERM` when the kernel does not do this.
-pub fn attach_device_program(cgroup: BorrowedFd<'_>, instructions: &[u64]) -> Result<(), Errno> {
+pub fn load_device_program(instructions: &[u64]) -> Result<OwnedFd, Errno> {
     const BPF_PROG_LOAD: libc::c_long = 5;
-    const BPF_PROG_ATTACH: libc::c_long = 8;
     const BPF_PROG_TYPE_CGROUP_DEVICE: u32 = 15;
-    const BPF_CGROUP_DEVICE: u32 = 6;
-    const BPF_F_ALLOW_MULTI: u32 = 2;
     let license = c"Apache-2.0";
     let load = LoadProgram {
         kind: BPF_PROG_TYPE_CGROUP_DEVICE,
@@ -296,7 +329,19 @@ pub fn attach_device_program(cgroup: BorrowedFd<'_>, instructions: &[u64]) -> Re
         unsafe { libc::syscall(libc::SYS_bpf, BPF_PROG_LOAD, std::ptr::from_ref(&load), size_of_val(&load)) };
     let program = Errno::result(program).and_then(|fd| i32::try_from(fd).map_err(|_| Errno::EBADF))?;
     // SAFETY: a new descriptor that nobody else has.
-    let program = unsafe { OwnedFd::from_raw_fd(program) };
+    Ok(unsafe { OwnedFd::from_raw_fd(program) })
+}
+
+/// Has the kernel ask `program` about every use of a device in a cgroup, from now on.
+///
+/// Others that are attached there, or above, must allow it as well.
+///
+/// # Errors
+/// As [`load_device_program`].
+pub fn attach_device_program(cgroup: BorrowedFd<'_>, program: BorrowedFd<'_>) -> Result<(), Errno> {
+    const BPF_PROG_ATTACH: libc::c_long = 8;
+    const BPF_CGROUP_DEVICE: u32 = 6;
+    const BPF_F_ALLOW_MULTI: u32 = 2;
     let number = |fd: i32| u32::try_from(fd).map_err(|_| Errno::EBADF);
     let attach = AttachProgram {
         target: number(cgroup.as_raw_fd())?,

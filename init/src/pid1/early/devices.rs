@@ -13,7 +13,8 @@ const HELPER: &str = "/proc/sys/kernel/hotplug";
 /// Loads modules for all devices, then mounts the kernel's optional file systems.
 pub fn load<S: System>(machine: &mut Machine<S>) -> State {
     let before = machine.system.now();
-    let coldplug = machine.system.coldplug(&machine.cmdline);
+    let kinds: Vec<&str> = FEATURES.iter().map(|entry| entry.kind).collect();
+    let coldplug = machine.system.coldplug(&machine.cmdline, &kinds);
     let took = machine.system.now().saturating_sub(before);
     for problem in coldplug.problems {
         machine.say(problem);
@@ -94,7 +95,8 @@ mod tests {
 
     #[test]
     fn optional_file_systems_come_after_the_modules() {
-        let mut machine = machine(|_| {});
+        let kinds: String = FEATURES.iter().map(|entry| format!("nodev\t{}\n", entry.kind)).collect();
+        let mut machine = machine(|fake| fake.file("/proc/filesystems", &kinds));
         load(&mut machine);
         assert_eq!(machine.system.calls.first().map(String::as_str), Some("coldplug"));
         assert_eq!(machine.system.calls_of("mount").len(), FEATURES.len());

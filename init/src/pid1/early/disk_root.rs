@@ -68,7 +68,7 @@ pub fn enter<S: System>(machine: &mut Machine<S>) -> State {
 
 fn load_drivers<S: System>(machine: &mut Machine<S>, request: &Request) {
     let before = machine.system.now();
-    let coldplug = machine.system.coldplug(&machine.cmdline);
+    let coldplug = machine.system.coldplug(&machine.cmdline, &[]);
     for problem in coldplug.problems {
         machine.say(problem);
     }

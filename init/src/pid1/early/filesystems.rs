@@ -9,17 +9,20 @@ use super::super::state::State;
 use super::super::system::{Mount, System};
 use super::cgroups;
 use super::table::{DIRECTORIES, Entry, LINKS, MOUNTS, Need};
+use crate::rcu;
 
 /// Where the tree of configuration files is, for real.
 const CONFIG: &str = "/run/config";
 /// Where it can be seen too.
 const CONFIG_IN_VAR: &str = "/var/config";
+const VAR: &str = "/var";
 
 /// Mounts what every machine has, and makes what belongs on it.
 pub fn mount_all<S: System>(machine: &mut Machine<S>) -> State {
     if let Err(reason) = mount_entries(machine, &MOUNTS) {
         return machine.fail(reason);
     }
+    hurry(machine);
     // A container may have none of these writable, and does not need them.
     let expected: &[Errno] =
         if machine.contained { &[Errno::EROFS, Errno::EACCES, Errno::ENOENT] } else { &[] };
@@ -39,6 +42,18 @@ pub fn mount_all<S: System>(machine: &mut Machine<S>) -> State {
     State::Devices
 }
 
+/// Has the kernel not take its time over what the boot changes; the supervisor calls that off when the boot is over.
+fn hurry<S: System>(machine: &mut Machine<S>) {
+    if machine.contained || rcu::is_set(&machine.cmdline) {
+        return;
+    }
+    let result = machine.system.write(rcu::EXPEDITED, rcu::HURRY);
+    if machine.check_unless(result, &[Errno::ENOENT], format_args!("write {}", rcu::EXPEDITED)) {
+        let marked = machine.system.create(rcu::MARK, 0o600);
+        machine.check(marked, format_args!("make {}", rcu::MARK));
+    }
+}
+
 /// Mounts a part of the table; what is mounted already is left alone, and in a container everything is. Fails with the
 /// first essential one that fails.
 pub fn mount_entries<S: System>(machine: &mut Machine<S>, entries: &[Entry]) -> Result<(), String> {
@@ -46,11 +61,17 @@ pub fn mount_entries<S: System>(machine: &mut Machine<S>, entries: &[Entry]) -> 
         return Ok(());
     }
     let mut taken = mounted(&machine.system);
+    let known = machine.system.read("/proc/filesystems").unwrap_or_default();
     for entry in entries {
         if taken.iter().any(|target| target == entry.target) {
             continue;
         }
-        if entry.need != Need::Feature {
+        if entry.need == Need::Feature {
+            // Asked to mount what it does not have, the kernel would start a `modprobe` first.
+            if !has_kind(&known, entry.kind) {
+                continue;
+            }
+        } else {
             let made = machine.system.mkdir(entry.target, 0o755);
             // On a read-only root the image must have the directory; if not, mounting says so.
             machine.check_unless(made, &[Errno::EROFS], format_args!("make {}", entry.target));
@@ -68,6 +89,11 @@ pub fn mount_entries<S: System>(machine: &mut Machine<S>, entries: &[Entry]) -> 
         }
     }
     Ok(())
+}
+
+/// Whether `/proc/filesystems` (proc_filesystems(5)) lists a type: `nodev<tab>TYPE`, or `<tab>TYPE`.
+fn has_kind(known: &str, kind: &str) -> bool {
+    known.lines().any(|line| line.rsplit('\t').next() == Some(kind))
 }
 
 /// Mounts with all options, or, when this kernel does not know one of them, with none.
@@ -93,11 +119,13 @@ pub fn mounted<S: System>(system: &S) -> Vec<String> {
 /// - a disk that is mounted on `/var` later covers the bind mount only, and [`restore_config`] puts it back;
 /// - secrets from the cloud never land on that disk;
 /// - a container that binds all of `/var` recursively gets the tree with it, where a symbolic link would dangle.
-fn share_config<S: System>(machine: &mut Machine<S>) {
+///
+/// Whether it is shown now.
+fn share_config<S: System>(machine: &mut Machine<S>) -> bool {
     let flags = MsFlags::MS_BIND;
     let result =
         machine.system.mount(Mount { source: CONFIG, target: CONFIG_IN_VAR, kind: "", flags, data: "" });
-    machine.check(result, format_args!("show {CONFIG} on {CONFIG_IN_VAR}"));
+    machine.check(result, format_args!("show {CONFIG} on {CONFIG_IN_VAR}"))
 }
 
 /// Shows the tree of configuration files on `/var` again after something was mounted there.
@@ -105,26 +133,27 @@ pub fn restore_config<S: System>(machine: &mut Machine<S>) {
     if machine.contained {
         return;
     }
-    let Ok(text) = machine.system.read("/proc/self/mountinfo") else { return };
-    let mounts = mountinfo::parse(&text);
-    let Some(var) = mounts.iter().rfind(|mount| mount.target == "/var") else { return };
-    let is_shown = mounts.iter().any(|mount| mount.target == CONFIG_IN_VAR && mount.parent == var.id);
-    if is_shown || machine.unshown_on == Some(var.id) {
+    let (Ok(var), shown) = (machine.system.device(VAR), machine.system.device(CONFIG_IN_VAR)) else { return };
+    // The tree is on another file system than /var itself.
+    if shown.is_ok_and(|device| device != var) || machine.unshown_on == Some(var) {
         return;
     }
     // A /var that cannot have the directory is said once.
-    machine.unshown_on = Some(var.id);
+    machine.unshown_on = Some(var);
     let made = machine.system.mkdir(CONFIG_IN_VAR, 0o755);
-    if machine.check(made, format_args!("make {CONFIG_IN_VAR} on what was mounted on /var")) {
-        share_config(machine);
+    if machine.check(made, format_args!("make {CONFIG_IN_VAR} on what was mounted on /var"))
+        && share_config(machine)
+    {
+        machine.unshown_on = None;
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::fake::machine;
+    use super::super::super::fake::{Fake, machine};
     use super::super::table::FEATURES;
     use super::*;
+    use crate::cmdline::Cmdline;
 
     #[test]
     fn every_mount_and_directory_of_the_table_is_made() {
@@ -149,6 +178,17 @@ mod tests {
     }
 
     #[test]
+    fn the_kernel_hurries_until_the_boot_is_over_unless_it_was_told_how_to_do_it() {
+        for (line, written) in [("quiet", true), ("rcupdate.rcu_expedited=0", false)] {
+            let mut machine = machine(|_| {});
+            machine.cmdline = Cmdline::parse(line);
+            mount_all(&mut machine);
+            assert_eq!(machine.system.has_called("write /sys/kernel/rcu_expedited 1"), written, "{line}");
+            assert_eq!(machine.system.has_called("create /run/lkb/hurry 600"), written, "{line}");
+        }
+    }
+
+    #[test]
     fn what_is_mounted_already_is_left_alone() {
         let mut machine =
             machine(|fake| fake.file("/proc/self/mountinfo", "9 1 0:9 / /run rw - tmpfs tmpfs rw\n"));
@@ -169,11 +209,17 @@ mod tests {
     #[test]
     fn features_that_the_kernel_lacks_are_not_worth_a_word() {
         let mut machine = machine(|fake| {
+            fake.file("/proc/filesystems", "nodev\tselinuxfs\nnodev\tdebugfs\nnodev\tpstore\n\text4\n");
             fake.fail("mount /sys/fs/selinux", Errno::ENOENT);
             fake.fail("mount /sys/kernel/debug", Errno::EPERM);
             fake.fail("mount /sys/fs/pstore", Errno::EIO);
         });
         mount_entries(&mut machine, &FEATURES).unwrap();
+        assert_eq!(
+            machine.system.calls_of("mount").len(),
+            3,
+            "the kernel is not asked for what it does not have"
+        );
         assert_eq!(machine.system.log.len(), 1);
         assert!(machine.system.has_said("pstore"));
         assert!(machine.system.calls_of("mkdir").is_empty());
@@ -191,26 +237,36 @@ mod tests {
         assert!(machine.system.log.is_empty());
     }
 
-    const TMPFS_VAR: &str =
-        "40 1 0:40 / /var rw - tmpfs tmpfs rw\n41 40 0:41 /config /var/config rw - tmpfs tmpfs rw\n";
+    fn devices(fake: &mut Fake, var: u64, config: u64) {
+        fake.file("/var#device", &var.to_string());
+        fake.file("/var/config#device", &config.to_string());
+    }
 
     #[test]
     fn configuration_shows_again_after_a_disk_was_mounted_on_var() {
-        let disk = format!("{TMPFS_VAR}77 40 8:1 / /var rw - ext4 /dev/sda1 rw\n");
-        let mut machine = machine(|fake| fake.file("/proc/self/mountinfo", &disk));
+        let mut machine = machine(|fake| devices(fake, 40, 40));
+        for _ in 0..2 {
+            // Mounted, taken away, and mounted again.
+            restore_config(&mut machine);
+        }
+        let once = ["mkdir /var/config 755", "mount /var/config /run/config bind"];
+        assert_eq!(machine.system.calls, [once, once].concat());
+    }
+
+    #[test]
+    fn configuration_shows_on_a_disk_that_has_no_such_directory_yet() {
+        let mut machine = machine(|fake| fake.file("/var#device", "40"));
         restore_config(&mut machine);
-        assert_eq!(machine.system.calls, ["mkdir /var/config 755", "mount /var/config /run/config bind"]);
-        restore_config(&mut machine);
-        assert_eq!(machine.system.calls.len(), 2);
+        assert!(machine.system.has_called("mount /var/config /run/config bind"));
     }
 
     #[test]
     fn configuration_that_shows_is_left_alone_and_a_read_only_var_is_said_once() {
-        let mut shown = machine(|fake| fake.file("/proc/self/mountinfo", TMPFS_VAR));
+        let mut shown = machine(|fake| devices(fake, 40, 41));
         restore_config(&mut shown);
         assert!(shown.system.calls.is_empty());
         let mut refused = machine(|fake| {
-            fake.file("/proc/self/mountinfo", "40 1 0:40 / /var ro - squashfs /dev/vda ro\n");
+            fake.file("/var#device", "40");
             fake.fail("mkdir", Errno::EROFS);
         });
         restore_config(&mut refused);

@@ -14,8 +14,8 @@ use crate::sys::netlink::Socket;
 /// Nodes that everybody may open, as udev's rules have it; the others are root's.
 const OPEN_TO_ALL: [&str; 2] = ["fuse", "net/tun"];
 
-/// Loads the modules for all devices that are there.
-pub fn load(cmdline: &Cmdline, events: Option<&Socket>) -> io::Result<Coldplug> {
+/// Loads the modules for all devices that are there, and for some types of file systems.
+pub fn load(cmdline: &Cmdline, kinds: &[&str], events: Option<&Socket>) -> io::Result<Coldplug> {
     let mut directory = Directory::of_running_kernel()?;
     if !directory.exists() {
         // A kernel with everything built in.
@@ -23,7 +23,7 @@ pub fn load(cmdline: &Cmdline, events: Option<&Socket>) -> io::Result<Coldplug> 
     }
     let texts = directory.texts(false)?;
     let database = Database::new(&texts, directory.config(cmdline)?);
-    let report = run(&database, &mut directory, &mut Sysfs { events }, processors());
+    let report = run(&database, &mut directory, &mut Sysfs { events }, kinds, processors());
     let mut problems: Vec<String> = report.failures.iter().map(ToString::to_string).collect();
     if !report.late.is_empty() {
         problems.push(format!("not waiting any longer for modules that hang: {}", report.late.join(", ")));

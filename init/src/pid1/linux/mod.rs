@@ -187,6 +187,10 @@ impl System for Linux {
         fs::metadata(path).is_ok_and(|found| found.file_type().is_char_device())
     }
 
+    fn device(&self, path: &str) -> Result<u64> {
+        fs::metadata(path).map(|found| found.dev()).map_err(errno)
+    }
+
     fn modified(&self, path: &str) -> Result<i64> {
         fs::metadata(path).map(|found| found.mtime()).map_err(errno)
     }
@@ -311,8 +315,8 @@ impl System for Linux {
         Ok(missing)
     }
 
-    fn coldplug(&mut self, cmdline: &Cmdline) -> Coldplug {
-        match drivers::load(cmdline, self.sources.as_ref().and_then(Sources::devices)) {
+    fn coldplug(&mut self, cmdline: &Cmdline, kinds: &[&str]) -> Coldplug {
+        match drivers::load(cmdline, kinds, self.sources.as_ref().and_then(Sources::devices)) {
             Ok(mut coldplug) => {
                 coldplug.problems.extend(drivers::make_nodes(self));
                 coldplug

@@ -2,6 +2,7 @@
 //!
 //! libcontainer would need libbpf for this, and without it drops the rules.
 
+mod loaded;
 mod program;
 
 use std::os::fd::AsFd;
@@ -80,7 +81,9 @@ fn rule(device: &LinuxDeviceCgroup) -> Result<Rule, RuntimeError> {
 /// Lets only `rules` hold in the cgroup at `dir`. `false` when the kernel cannot do that at all.
 pub fn restrict(dir: &Path, rules: &[Rule]) -> Result<bool, RuntimeError> {
     let cgroup = std::fs::File::open(dir).map_err(RuntimeError::io("open", dir))?;
-    match attach_device_program(cgroup.as_fd(), &program(rules)) {
+    match loaded::load(&program(rules))
+        .and_then(|program| attach_device_program(cgroup.as_fd(), program.as_fd()))
+    {
         Ok(()) => Ok(true),
         // No CONFIG_BPF_SYSCALL; no CONFIG_CGROUP_BPF; locked down.
         Err(Errno::ENOSYS | Errno::EINVAL | Errno::EPERM) => Ok(false),

@@ -292,11 +292,19 @@ impl<E: Engine + 'static> Driver<E> {
     /// cleaned when it is started.
     async fn take_over(&mut self, before: &ServiceStatus) {
         let name = self.service.name().to_owned();
-        if !matches!(tokio::time::timeout(work::ENGINE_LIMIT, self.engine.ready()).await, Ok(Ok(()))) {
-            return;
-        }
         let ran = matches!(before.state, State::Running | State::Starting | State::Stopping);
-        match self.engine.inspect(&self.service.container.task).await {
+        let service = Rc::clone(&self.service);
+        let find = work::find(&*self.engine, &service.container.task);
+        let found = if ran {
+            // However long that takes: started again while it runs, it would be killed for that.
+            find.await
+        } else {
+            match tokio::time::timeout(work::ENGINE_LIMIT, find).await {
+                Ok(found) => found,
+                Err(_) => return,
+            }
+        };
+        match found {
             Ok(TaskState::Running(pid)) => {
                 console::say(&format!("{name}: still running"));
                 self.listen();

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 
 use super::make_pipes;
-use crate::engine::{Engine, EngineError, Exit, TaskState};
+use crate::engine::{Engine, EngineError, Exit, TaskId, TaskState};
 use crate::supervisor::logs::Logs;
 use crate::supervisor::machine::Event;
 use crate::supervisor::plan::Service;
@@ -73,6 +73,17 @@ fn words(error: EngineError) -> String {
     error.to_string()
 }
 
+/// What the engine knows of a task, through whatever happens to the engine meanwhile: not to know is not that it does not run.
+pub async fn find<E: Engine>(engine: &E, task: &TaskId) -> Result<TaskState, EngineError> {
+    loop {
+        engine.ready().await?;
+        match engine.inspect(task).await {
+            Err(error) if error.is_lost() => tokio::time::sleep(LOST_PAUSE).await,
+            answer => return answer,
+        }
+    }
+}
+
 /// Waits for the end of a task, through whatever happens to the engine meanwhile.
 pub async fn watch<E: Engine>(engine: Rc<E>, service: Rc<Service>) -> Option<Event> {
     let exited = |exit| Some(Event::Exited { exit, oom: false });
@@ -114,5 +125,70 @@ pub async fn signal<E: Engine>(engine: Rc<E>, service: Rc<Service>, number: u32,
 fn report(service: &Service, result: Result<(), EngineError>) {
     if let Err(error) = result {
         console::say(&format!("{}: {error}", service.name()));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+    use std::collections::VecDeque;
+
+    use super::*;
+    use crate::engine::Container;
+
+    /// Answers what it is told to, in order.
+    struct Scripted(RefCell<VecDeque<Result<TaskState, EngineError>>>);
+
+    impl Engine for Scripted {
+        async fn ready(&self) -> Result<(), EngineError> {
+            Ok(())
+        }
+        async fn inspect(&self, _: &TaskId) -> Result<TaskState, EngineError> {
+            self.0.borrow_mut().pop_front().unwrap_or(Ok(TaskState::Absent))
+        }
+        async fn create(&self, _: &Container) -> Result<u32, EngineError> {
+            Err(EngineError::NotReady)
+        }
+        async fn start(&self, _: &TaskId) -> Result<(), EngineError> {
+            Err(EngineError::NotReady)
+        }
+        async fn wait(&self, _: &TaskId) -> Result<Exit, EngineError> {
+            Err(EngineError::NotReady)
+        }
+        async fn signal(&self, _: &TaskId, _: u32, _: bool) -> Result<(), EngineError> {
+            Err(EngineError::NotReady)
+        }
+        async fn exec(&self, _: &TaskId, _: &[String], _: Duration) -> Result<Exit, EngineError> {
+            Err(EngineError::NotReady)
+        }
+        async fn delete_task(&self, _: &TaskId) -> Result<(), EngineError> {
+            Err(EngineError::NotReady)
+        }
+        async fn remove(&self, _: &TaskId) -> Result<(), EngineError> {
+            Err(EngineError::NotReady)
+        }
+    }
+
+    fn found(answers: Vec<Result<TaskState, EngineError>>) -> Result<TaskState, EngineError> {
+        let engine = Scripted(RefCell::new(answers.into()));
+        let task = TaskId { namespace: "n".into(), id: "a".into() };
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        runtime.block_on(find(&engine, &task))
+    }
+
+    fn refused(lost: bool) -> Result<TaskState, EngineError> {
+        Err(EngineError::Refused { action: "look for the task", message: "transport error".into(), lost })
+    }
+
+    #[test]
+    fn an_engine_that_dies_while_it_is_asked_is_asked_again() {
+        let answer = found(vec![refused(true), Err(EngineError::NotReady), Ok(TaskState::Running(7))]);
+        assert_eq!(answer.unwrap(), TaskState::Running(7));
+    }
+
+    #[test]
+    fn an_engine_that_answers_is_believed() {
+        assert!(found(vec![refused(false), Ok(TaskState::Running(7))]).is_err());
+        assert_eq!(found(vec![]).unwrap(), TaskState::Absent);
     }
 }
