@@ -133,10 +133,14 @@ fn read_aliases(files: impl IntoIterator<Item = PathBuf>) -> Vec<String> {
     texts.map(|text| text.trim().to_owned()).filter(|alias| !alias.is_empty()).collect()
 }
 
-/// The aliases that are worth loading modules for, but not worth waiting for.
+/// The aliases that are worth loading modules for, but not worth waiting for; those that have such modules.
 #[must_use]
-pub fn deferred() -> Vec<String> {
-    read_aliases(DEFERRED.map(PathBuf::from))
+pub fn deferred(database: &Database<'_>, kernel: &dyn Kernel) -> Vec<String> {
+    let has_more = |alias: &String| {
+        let mut steps = database.resolve(alias).into_iter().flatten().flatten();
+        steps.any(|step| !kernel.is_loaded(&step.name))
+    };
+    read_aliases(DEFERRED.map(PathBuf::from)).into_iter().filter(has_more).collect()
 }
 
 /// What a uevent socket tells of.

@@ -102,7 +102,7 @@ mod tests {
 
     #[test]
     fn a_whole_life_goes_through_every_state_in_order() {
-        let machine = life(|fake| fake.file("/proc/filesystems", "nodev\tsecurityfs\n"));
+        let machine = life(|_| {});
         let milestones = [
             "chroot .",
             "mount /proc",

@@ -6,7 +6,7 @@ use tokio::time::timeout;
 
 use super::console;
 use super::registry::Registry;
-use crate::rcu;
+use crate::{rcu, sys};
 
 /// How long the services may take until the boot counts as over, whatever they do.
 const LIMIT: Duration = Duration::from_secs(60);
@@ -18,4 +18,5 @@ pub async fn down(registry: &Registry) {
     if let Err(error) = rcu::rest() {
         console::say(&format!("supervisor: cannot let the kernel take its time again (RCU): {error}"));
     }
+    sys::release_memory();
 }

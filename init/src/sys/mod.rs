@@ -13,8 +13,8 @@ pub mod watchdog;
 
 pub use raw::{
     Ended, Reaped, RtcTime, attach_device_program, fork, inherited, join_netlink_group, kill,
-    load_device_program, lowest_priority, pidfd_kill, pin_program, pinned_program, read_rtc,
-    release_freed_memory, set_rtc, spawn, swap_off, wait_for_any,
+    load_device_program, lowest_priority, pidfd_kill, pin_program, pinned_program, read_rtc, release_memory,
+    set_rtc, spawn, swap_off, wait_for_any,
 };
 
 use std::os::fd::IntoRawFd;

@@ -72,10 +72,29 @@ pub fn inherited(number: RawFd) -> Option<OwnedFd> {
     }
 }
 
-/// Gives memory that was freed back to the kernel (malloc_trim(3)).
-pub fn release_freed_memory() {
+/// Gives memory that was freed back to the kernel (malloc_trim(3)), and the code that ran until now: most of it has done
+/// its work, and what is needed again is read again.
+pub fn release_memory() {
+    unsafe extern "C" {
+        // Set by the linker: where a static binary's code begins and ends (end(3)).
+        static __executable_start: u8;
+        static etext: u8;
+    }
     // SAFETY: it takes a number, and touches only what no one uses. What it returns says nothing that could be acted on.
     unsafe { libc::malloc_trim(0) };
+    let (first, last) = (&raw const __executable_start as usize, &raw const etext as usize);
+    let page = size_of_page();
+    let first = first.next_multiple_of(page);
+    let length = last.saturating_sub(first) / page * page;
+    // SAFETY: these pages are mapped from the binary, read-only: the kernel reads them again when they are touched. If it
+    // refuses, they stay.
+    unsafe { libc::madvise(first as *mut libc::c_void, length, libc::MADV_DONTNEED) };
+}
+
+fn size_of_page() -> usize {
+    // SAFETY: it takes a number.
+    let size = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
+    usize::try_from(size).unwrap_or(4096)
 }
 
 /// Forks a child that runs `body` and then ends, without exec (fork(2)).

@@ -9,6 +9,8 @@ use super::table::FEATURES;
 
 /// What the kernel starts for each event.
 const HELPER: &str = "/proc/sys/kernel/hotplug";
+/// What the kernel starts to get a module.
+const MODPROBE: &str = "/proc/sys/kernel/modprobe";
 
 /// Loads modules for all devices, then mounts the kernel's optional file systems.
 pub fn load<S: System>(machine: &mut Machine<S>) -> State {
@@ -21,19 +23,35 @@ pub fn load<S: System>(machine: &mut Machine<S>) -> State {
     }
     machine.info(format_args!("{} kernel modules loaded in {:.3} s", coldplug.loaded, took.as_secs_f64()));
     cruise::queue(machine, coldplug.rest);
+    quiet_the_kernel(machine);
+    if let Err(reason) = mount_features(machine) {
+        return machine.fail(reason);
+    }
     if !coldplug.background.is_empty() {
         let mut arguments = vec!["modprobe", "--background", "-abq", "--"];
         arguments.extend(coldplug.background.iter().map(String::as_str));
         let result = machine.system.spawn(&arguments).map(drop);
         machine.check(result, "load modules for the processor");
     }
-    quiet_the_kernel(machine);
     machine.disk_links.stale = has_disks(&machine.system);
     cruise::start_disk_links(machine);
-    match mount_entries(machine, &FEATURES) {
-        Ok(()) => State::Settings,
-        Err(reason) => machine.fail(reason),
+    State::Settings
+}
+
+/// Mounts the kernel's optional file systems, without letting it start a `modprobe` for each that it does not have, and for
+/// what it looks for when it has them: all modules that there are for them have just been loaded.
+fn mount_features<S: System>(machine: &mut Machine<S>) -> Result<(), String> {
+    let program = machine.system.read(MODPROBE);
+    if program.is_ok() {
+        let result = machine.system.write(MODPROBE, "\n");
+        machine.check(result, format_args!("write {MODPROBE}"));
     }
+    let mounted = mount_entries(machine, &FEATURES);
+    if let Ok(program) = program {
+        let result = machine.system.write(MODPROBE, &program);
+        machine.check(result, format_args!("write {MODPROBE} back"));
+    }
+    mounted
 }
 
 /// Some kernels start a program for each event (`CONFIG_UEVENT_HELPER`). PID 1 hears of events by itself, and thousands of
@@ -95,10 +113,11 @@ mod tests {
 
     #[test]
     fn optional_file_systems_come_after_the_modules() {
-        let kinds: String = FEATURES.iter().map(|entry| format!("nodev\t{}\n", entry.kind)).collect();
-        let mut machine = machine(|fake| fake.file("/proc/filesystems", &kinds));
+        let mut machine = machine(|fake| fake.file(MODPROBE, "/sbin/modprobe\n"));
         load(&mut machine);
         assert_eq!(machine.system.calls.first().map(String::as_str), Some("coldplug"));
         assert_eq!(machine.system.calls_of("mount").len(), FEATURES.len());
+        let writes = machine.system.calls_of("write");
+        assert_eq!(writes, [format!("write {MODPROBE} \n"), format!("write {MODPROBE} /sbin/modprobe\n")]);
     }
 }

@@ -28,7 +28,8 @@ pub fn load(cmdline: &Cmdline, kinds: &[&str], events: Option<&Socket>) -> io::R
     if !report.late.is_empty() {
         problems.push(format!("not waiting any longer for modules that hang: {}", report.late.join(", ")));
     }
-    Ok(Coldplug { loaded: report.loaded.len(), problems, rest: report.rest, background: deferred() })
+    let background = deferred(&database, &directory);
+    Ok(Coldplug { loaded: report.loaded.len(), problems, rest: report.rest, background })
 }
 
 /// Loads modules by name or alias; what no module is known by is no problem.

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io::Read;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -74,43 +74,50 @@ impl Sources {
 
     /// Turns every readable source into events.
     fn collect(&mut self, limit: PollTimeout) -> Result<()> {
-        let mut ready = vec![PollFd::new(self.signals.as_fd(), PollFlags::POLLIN)];
-        let sockets = [self.devices.as_ref(), self.acpi.as_ref().map(AcpiEvents::socket)];
-        ready.extend(
-            sockets.into_iter().flatten().map(|socket| PollFd::new(socket.as_fd(), PollFlags::POLLIN)),
-        );
-        ready.extend(self.beats.iter().map(|beats| PollFd::new(beats.as_fd(), PollFlags::POLLIN)));
-        // Last, because its readiness cannot be asked for again: the kernel says once that the mount table changed.
-        ready.extend(self.mounts.iter().map(|mounts| PollFd::new(mounts.as_fd(), PollFlags::POLLPRI)));
-        match poll(&mut ready, limit) {
-            Ok(0) => {
-                self.pending.push_back(Event::Timeout);
-                return Ok(());
+        let [signals, devices, acpi, beats, mounts] = {
+            let sources = [
+                readable(Some(self.signals.as_fd())),
+                readable(self.devices.as_ref().map(Socket::as_fd)),
+                readable(self.acpi.as_ref().map(|events| events.socket().as_fd())),
+                readable(self.beats.as_ref().map(File::as_fd)),
+                // The kernel says once that the mount table changed: whoever polls has to act.
+                self.mounts.as_ref().map(|file| PollFd::new(file.as_fd(), PollFlags::POLLPRI)),
+            ];
+            let there = sources.each_ref().map(Option::is_some);
+            let mut polled: Vec<PollFd<'_>> = sources.into_iter().flatten().collect();
+            match poll(&mut polled, limit) {
+                Ok(0) => {
+                    self.pending.push_back(Event::Timeout);
+                    return Ok(());
+                }
+                Ok(_) => {}
+                Err(Errno::EINTR) => return Ok(()),
+                Err(errno) => return Err(errno),
             }
-            Ok(_) => {}
-            Err(Errno::EINTR) => return Ok(()),
-            Err(errno) => return Err(errno),
+            let mut polled = polled.iter();
+            there.map(|there| there && polled.next().is_some_and(is_ready))
+        };
+        if signals {
+            while let Some(info) = self.signals.read_signal()? {
+                self.pending.extend(i32::try_from(info.ssi_signo).ok().and_then(event));
+            }
         }
-        let last = ready.last().and_then(PollFd::revents);
-        let mounts_changed =
-            self.mounts.is_some() && last.is_some_and(|ready| ready.contains(PollFlags::POLLPRI));
-        while let Some(info) = self.signals.read_signal()? {
-            self.pending.extend(i32::try_from(info.ssi_signo).ok().and_then(event));
-        }
-        if self.has_beaten() {
+        if beats && self.has_beaten() {
             self.pending.push_back(Event::Beat);
         }
-        if self.acpi.as_ref().is_some_and(AcpiEvents::power_button_pressed) {
+        if acpi && self.acpi.as_ref().is_some_and(AcpiEvents::power_button_pressed) {
             self.pending.push_back(Event::Request(Action::PowerOff, "power button"));
         }
-        let devices = self.devices.as_ref().map(news).unwrap_or_default();
-        if !devices.aliases.is_empty() {
-            self.pending.push_back(Event::Devices(devices.aliases));
+        if devices && let Some(socket) = &self.devices {
+            let news = news(socket);
+            if !news.aliases.is_empty() {
+                self.pending.push_back(Event::Devices(news.aliases));
+            }
+            if news.disks {
+                self.pending.push_back(Event::Disks);
+            }
         }
-        if devices.disks {
-            self.pending.push_back(Event::Disks);
-        }
-        if mounts_changed {
+        if mounts {
             self.pending.push_back(Event::Mounts);
         }
         Ok(())
@@ -131,6 +138,17 @@ impl Sources {
             Err(_) => false,
         }
     }
+}
+
+/// What is to be polled for something to read.
+fn readable(source: Option<BorrowedFd<'_>>) -> Option<PollFd<'_>> {
+    source.map(|fd| PollFd::new(fd, PollFlags::POLLIN))
+}
+
+/// Whether there is anything at all, an error too. `POLLERR` is always there with the mount table's `POLLPRI`.
+fn is_ready(source: &PollFd<'_>) -> bool {
+    // Flags that nix does not know are something.
+    source.revents().is_none_or(|flags| !flags.is_empty())
 }
 
 /// What a signal means to PID 1; most mean nothing.

@@ -35,7 +35,7 @@ use crate::heartbeat;
 use crate::power::Action;
 use crate::sys::netlink::loopback_up;
 use crate::sys::watchdog::Watchdog;
-use crate::sys::{fatal, prepare_process, release_freed_memory, spawn, swap_off, wait_for_any};
+use crate::sys::{fatal, prepare_process, release_memory, spawn, swap_off, wait_for_any};
 
 /// Most of a small file, in bytes.
 const READ_LIMIT: u64 = 1024 * 1024;
@@ -351,7 +351,7 @@ impl System for Linux {
     }
 
     fn release_memory(&mut self) {
-        release_freed_memory();
+        release_memory();
     }
 
     fn load_modules(&mut self, cmdline: &Cmdline, names: &[String]) -> Vec<String> {

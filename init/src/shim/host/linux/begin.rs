@@ -16,7 +16,7 @@ use crate::shim::host::record::Config;
 use crate::shim::host::terminal::ConsoleSocket;
 use crate::shim::host::{rootfs, stdio};
 use crate::shim::protection;
-use crate::sys::{release_freed_memory, spawn};
+use crate::sys::{release_memory, spawn};
 impl Linux {
     pub(super) fn create(&mut self, request: &CreateTaskRequest) -> Result<(), String> {
         if !request.checkpoint.is_empty() {
@@ -114,7 +114,7 @@ impl Linux {
             return None;
         }
         let result = act(&container.program.root, &self.identity.id);
-        release_freed_memory();
+        release_memory();
         Some(result.map(|()| None).map_err(|error| chain(&error)))
     }
 
