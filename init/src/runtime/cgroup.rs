@@ -1,39 +1,26 @@
-//! A container's cgroup: who is in it, killing all of them, waiting until it is empty.
+//! A container's cgroup as the runtime has it: noted beside the container, made with the controllers that it needs.
 
-use std::io::{Read, Seek};
-use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use libcgroups::common::{
-    AnyCgroupManager, CgroupConfig, CgroupManager, CgroupSetup, create_cgroup_manager, get_cgroup_setup,
-};
-use nix::errno::Errno;
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use libcgroups::common::{AnyCgroupManager, CgroupConfig, create_cgroup_manager};
 use oci_spec::runtime::LinuxResources;
 
-use super::{RuntimeError, SIGKILL, read_bounded};
-use crate::sys::kill;
+use super::{RuntimeError, read_bounded};
+use crate::cgroup::{self, ROOT};
+use crate::sys::SIGKILL;
 
-/// Where cgroups are mounted.
-pub const ROOT: &str = "/sys/fs/cgroup";
+pub use crate::cgroup::is_unified;
+
 /// File beside a derived configuration that has the cgroup's path, so that nobody must read the whole configuration.
 const NOTE: &str = "cgroup";
 const LIMIT: u64 = 1 << 16;
-/// Pause between looks where there is nothing to wait for: version 1, and kernels before 5.14.
-const PAUSE: Duration = Duration::from_millis(2);
 
 /// A container's cgroup, which may not exist (any more).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cgroup {
     path: PathBuf,
     unified: bool,
-}
-
-/// Whether all controllers are in one tree (cgroups(7), version 2).
-#[must_use]
-pub fn is_unified() -> bool {
-    matches!(get_cgroup_setup(), Ok(CgroupSetup::Unified))
 }
 
 impl Cgroup {
@@ -65,11 +52,7 @@ impl Cgroup {
     /// Its directory, when there is one tree.
     #[must_use]
     pub fn dir(&self) -> PathBuf {
-        self.below(Path::new(ROOT))
-    }
-
-    fn below(&self, mount: &Path) -> PathBuf {
-        mount.join(self.path.strip_prefix("/").unwrap_or(&self.path))
+        Path::new(ROOT).join(self.path.strip_prefix("/").unwrap_or(&self.path))
     }
 
     /// Makes it, with the controllers that `resources` needs; nothing in version 1, where libcontainer does.
@@ -120,95 +103,37 @@ impl Cgroup {
         .map_err(|error| self.failed("find", error))
     }
 
-    /// All processes in it and below; none when it does not exist.
-    pub fn processes(&self) -> Result<Vec<i32>, RuntimeError> {
-        // In version 1, libcontainer asks the devices controller.
-        let tree = if self.unified { self.dir() } else { self.below(&Path::new(ROOT).join("devices")) };
-        if !tree.exists() {
-            return Ok(Vec::new());
-        }
-        let pids = self.manager()?.get_all_pids().map_err(|error| self.failed("list", error))?;
-        Ok(pids.into_iter().map(|pid| pid.as_raw()).collect())
+    /// The cgroup, if it exists; never the machine's own.
+    fn there(&self) -> Option<cgroup::Cgroup> {
+        cgroup::Cgroup::named(&self.path)
+    }
+
+    /// All processes in it and below, in the order of their numbers; none when it does not exist.
+    #[must_use]
+    pub fn processes(&self) -> Vec<u32> {
+        self.there().map(|cgroup| cgroup.pids()).unwrap_or_default()
     }
 
     /// Sends `signal` to all processes in it and below.
     pub fn signal_all(&self, signal: u32) -> Result<(), RuntimeError> {
-        if signal == SIGKILL && self.unified {
-            match std::fs::write(self.dir().join("cgroup.kill"), "1") {
-                Ok(()) => return Ok(()),
-                // Linux before 5.14, or no cgroup at all.
-                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-                Err(error) => return Err(RuntimeError::io("write", &self.dir().join("cgroup.kill"))(error)),
-            }
-        }
-        for pid in self.processes()? {
-            match kill(pid, signal) {
-                Ok(()) | Err(Errno::ESRCH) => {}
-                Err(errno) => return Err(RuntimeError::system("signal a process of the container")(errno)),
-            }
-        }
-        Ok(())
+        let Some(cgroup) = self.there() else { return Ok(()) };
+        let sent = if signal == SIGKILL { cgroup.kill() } else { cgroup.signal(signal) };
+        sent.map_err(RuntimeError::system("signal a process of the container"))
     }
 
     /// Whether a process in it or below has not ended.
     pub fn is_populated(&self) -> Result<bool, RuntimeError> {
-        if self.unified {
-            let path = self.dir().join("cgroup.events");
-            return match std::fs::read_to_string(&path) {
-                Ok(text) => Ok(populated(&text)),
-                Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
-                Err(error) => Err(RuntimeError::io("read", &path)(error)),
-            };
-        }
-        // Version 1 lists zombies as well, which nobody waits for.
-        Ok(self.processes()?.into_iter().any(|pid| {
-            u32::try_from(pid)
-                .ok()
-                .and_then(crate::watch::process::ProcessId::of)
-                .is_some_and(crate::watch::process::ProcessId::is_alive)
-        }))
+        let Some(cgroup) = self.there() else { return Ok(false) };
+        cgroup.is_populated().map_err(|error| self.failed("look for processes in", error))
     }
 
     /// Kills all processes in it and waits until they have ended; an error when that takes longer than `limit`.
     pub fn empty(&self, limit: Duration) -> Result<(), RuntimeError> {
-        let deadline = Instant::now() + limit;
-        while self.is_populated()? {
-            self.signal_all(SIGKILL)?;
-            let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return Err(RuntimeError::Immortal(limit));
-            }
-            self.await_change(left)?;
-        }
-        Ok(())
-    }
-
-    /// Waits until it may have become empty.
-    fn await_change(&self, limit: Duration) -> Result<(), RuntimeError> {
-        let path = self.dir().join("cgroup.events");
-        let mut file = match std::fs::File::open(&path) {
-            Ok(file) if self.unified => file,
-            _ => {
-                std::thread::sleep(PAUSE.min(limit));
-                return Ok(());
-            }
-        };
-        let mut text = String::new();
-        loop {
-            text.clear();
-            file.rewind()
-                .and_then(|()| file.read_to_string(&mut text))
-                .map_err(RuntimeError::io("read", &path))?;
-            if !populated(&text) {
-                return Ok(());
-            }
-            // kernfs says by POLLPRI that the content has changed since it was read.
-            let mut fds = [PollFd::new(file.as_fd(), PollFlags::POLLPRI)];
-            match poll(&mut fds, PollTimeout::try_from(limit).unwrap_or(PollTimeout::MAX)) {
-                Ok(0) => return Ok(()),
-                Ok(_) | Err(Errno::EINTR) => {}
-                Err(errno) => return Err(RuntimeError::system("wait for the cgroup")(errno)),
-            }
+        let Some(cgroup) = self.there() else { return Ok(()) };
+        match cgroup.kill_all(limit) {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(RuntimeError::Immortal(limit)),
+            Err(error) => Err(self.failed("wait for the end of processes in", error)),
         }
     }
 
@@ -241,11 +166,6 @@ fn controllers(resources: Option<&LinuxResources>) -> Vec<&str> {
     needed
 }
 
-/// Whether `cgroup.events` (cgroups(7)) tells of living processes.
-fn populated(events: &str) -> bool {
-    events.lines().any(|line| line == "populated 1")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -266,13 +186,6 @@ mod tests {
             ),
             ["memory", "pids", "rdma"]
         );
-    }
-
-    #[test]
-    fn an_empty_cgroup_says_so() {
-        assert!(populated("populated 1\nfrozen 0\n"));
-        assert!(!populated("populated 0\nfrozen 1\n"));
-        assert!(!populated(""));
     }
 
     #[test]

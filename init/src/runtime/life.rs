@@ -9,8 +9,8 @@ use oci_spec::runtime::LinuxResources;
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
 use super::known::{Known, Status};
-use super::{RuntimeError, SIGKILL, chain, read_bounded};
-use crate::sys::pidfd_kill;
+use super::{RuntimeError, chain, read_bounded};
+use crate::sys::{SIGKILL, pidfd_kill};
 
 /// Lets the program of container `id` run. Does not clone, so that it can be called from anywhere with one thread.
 pub fn start(root: &Path, id: &str) -> Result<(), RuntimeError> {

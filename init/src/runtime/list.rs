@@ -107,8 +107,7 @@ pub fn print(states: &[State], format: Format, quiet: bool) -> String {
 
 /// The processes of container `id`, printed.
 pub fn processes(root: &Path, id: &str, format: Format) -> Result<String, RuntimeError> {
-    let mut pids = Known::load(root, id)?.cgroup()?.processes()?;
-    pids.sort_unstable();
+    let pids = Known::load(root, id)?.cgroup()?.processes();
     if format == Format::Json {
         return Ok(json(&pids));
     }

@@ -68,8 +68,6 @@ pub const EXEC_FAILED: u8 = 255;
 /// Where what init knows about running things is kept; a tmpfs.
 pub const STATE_ROOT: &str = "/run/lkb";
 
-pub(crate) const SIGKILL: u32 = 9;
-
 /// Runs `init runtime …`; `args` are the words after `runtime`.
 ///
 /// The exit code of `run` and `exec` is the program's (128 + signal when a signal ended it).

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::known::{Known, Status};
 use super::{RuntimeError, chain};
+use crate::cgroup::files::{limit, number, transfers};
 
 /// What container `id` uses, as one line of JSON (runc, `types/events.go`).
 pub fn stats(root: &Path, id: &str) -> Result<String, RuntimeError> {
@@ -57,13 +58,13 @@ fn unified(read: &dyn Fn(&str) -> String) -> Value {
         "memory": {
             "cache": of(&raw, "file"),
             "usage": {
-                "limit": number(&read("memory.max")),
+                "limit": limit(&read("memory.max")),
                 "usage": number(&read("memory.current")),
                 "max": number(&read("memory.peak")),
                 "failcnt": of(&events, "max"),
             },
             "swap": {
-                "limit": number(&read("memory.swap.max")),
+                "limit": limit(&read("memory.swap.max")),
                 "usage": number(&read("memory.swap.current")),
                 "max": number(&read("memory.swap.peak")),
                 "failcnt": of(&swap_events, "max"),
@@ -71,7 +72,8 @@ fn unified(read: &dyn Fn(&str) -> String) -> Value {
             "oomKill": of(&events, "oom_kill"),
             "raw": raw,
         },
-        "pids": { "current": number(&read("pids.current")), "limit": limit_or_zero(&read("pids.max")) },
+        // runc has 0 for processes without a limit.
+        "pids": { "current": number(&read("pids.current")), "limit": number(&read("pids.max")) },
         "blkio": { "ioServiceBytesRecursive": bytes, "ioServicedRecursive": operations },
         "hugetlb": {},
         "intel_rdt": {},
@@ -89,33 +91,13 @@ fn keyed(text: &str) -> BTreeMap<String, u64> {
         .collect()
 }
 
-/// A number; `max` is the greatest there is, as in runc.
-fn number(text: &str) -> u64 {
-    match text.trim() {
-        "max" => u64::MAX,
-        other => other.parse().unwrap_or_default(),
-    }
-}
-
-/// A number; `max` is 0, as runc has it for processes.
-fn limit_or_zero(text: &str) -> u64 {
-    text.trim().parse().unwrap_or_default()
-}
-
-/// `MAJOR:MINOR rbytes=N wbytes=N rios=N wios=N …` on each line.
+/// What all disks did, in bytes and in operations.
 fn io(text: &str) -> (Vec<Value>, Vec<Value>) {
     let (mut bytes, mut operations) = (Vec::new(), Vec::new());
-    for line in text.lines() {
-        let mut words = line.split_whitespace();
-        let Some((Ok(major), Ok(minor))) = words
-            .next()
-            .and_then(|device| device.split_once(':'))
-            .map(|(major, minor)| (major.parse::<u64>(), minor.parse::<u64>()))
-        else {
-            continue;
-        };
-        for (key, value) in words.filter_map(|word| word.split_once('=')) {
-            let entry = |op: &str| json!({ "major": major, "minor": minor, "op": op, "value": value.parse::<u64>().unwrap_or_default() });
+    for disk in transfers(text) {
+        for (key, value) in disk.counts {
+            let entry =
+                |op: &str| json!({ "major": disk.major, "minor": disk.minor, "op": op, "value": value });
             match key {
                 "rbytes" => bytes.push(entry("Read")),
                 "wbytes" => bytes.push(entry("Write")),

@@ -10,10 +10,11 @@ use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
 use super::args::Identity;
 use super::bootstrap::ADDRESS_FILE;
-use super::host::{Cgroup, Config, Program, Record, unmount_rootfs};
+use super::host::{Config, Program, Record, unmount_rootfs};
 use super::reply::{Ended, deleted};
 use super::wire::encode;
 use super::{print, say};
+use crate::cgroup::Cgroup;
 use crate::runtime::read_bounded;
 
 /// How long processes may take to be gone after SIGKILL.
@@ -36,16 +37,15 @@ pub fn delete(identity: &Identity, bundle: Option<PathBuf>) -> Result<(), String
     let own_pid_namespace =
         record.as_ref().map_or(config.own_pid_namespace, |record| record.own_pid_namespace);
     let recorded = record.as_ref().and_then(|record| record.cgroup.clone());
-    let cgroup = recorded.or_else(|| Cgroup::named(&config.cgroups_path));
+    let cgroup = recorded.or_else(|| Cgroup::named(Path::new(&config.cgroups_path)));
 
     if let Some(record) = &record {
         kill_first(record);
     }
-    if let Some(cgroup) = &cgroup
-        && !own_pid_namespace
-        && !cgroup.kill_all(KILL_LIMIT)
-    {
-        say(&format!("{}: processes do not end after SIGKILL", identity.id));
+    match cgroup.as_ref().filter(|_| !own_pid_namespace).map(|cgroup| cgroup.kill_all(KILL_LIMIT)) {
+        None | Some(Ok(true)) => {}
+        Some(Ok(false)) => say(&format!("{}: processes do not end after SIGKILL", identity.id)),
+        Some(Err(error)) => say(&format!("{}: cannot tell whether processes are left: {error}", identity.id)),
     }
     if let Err(reason) = delete_in_runtime(identity, &bundle, record.as_ref()) {
         say(&format!("{}: {reason}", identity.id));

@@ -23,6 +23,9 @@ use std::process::ExitCode;
 use nix::fcntl::{OFlag, open};
 use nix::sys::stat::Mode;
 
+/// The signal that nothing survives, as [`kill`] has it.
+pub const SIGKILL: u32 = 9;
+
 /// Does for an ordinary process what std's own entry point does: no closed standard descriptors, no SIGPIPE.
 ///
 /// A closed descriptor 0, 1 or 2 would become the next file opened, and messages would be written into it.
@@ -47,6 +50,15 @@ pub fn exit_status(code: ExitCode) -> i32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_signal_is_for_one_process_never_for_a_group() {
+        for pid in [0, u32::MAX, i32::MAX.cast_unsigned() + 1] {
+            assert_eq!(kill(pid, 0), Err(nix::errno::Errno::ESRCH), "{pid}");
+        }
+        assert_eq!(kill(std::process::id(), 0), Ok(()));
+        assert_eq!(kill(std::process::id(), 99), Err(nix::errno::Errno::EINVAL));
+    }
 
     #[test]
     fn exit_codes_keep_their_number() {

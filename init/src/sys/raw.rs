@@ -242,11 +242,13 @@ pub fn ignore_broken_pipes() {
     unsafe { signal(Signal::SIGPIPE, SigHandler::SigIgn) }.ok();
 }
 
-/// Signals a process by its number (kill(2)); real-time signals too, which nix's type does not have.
+/// Signals one process by its number (kill(2)); real-time signals too, which nix's type does not have.
 ///
 /// # Errors
 /// What kill(2) says: `ESRCH` when it is gone, `EINVAL` for a number that is no signal.
-pub fn kill(pid: i32, signal: u32) -> Result<(), Errno> {
+pub fn kill(pid: u32, signal: u32) -> Result<(), Errno> {
+    // 0 and negative numbers would mean groups of processes.
+    let pid = libc::pid_t::try_from(pid).ok().filter(|pid| *pid > 0).ok_or(Errno::ESRCH)?;
     let signal = libc::c_int::try_from(signal).map_err(|_| Errno::EINVAL)?;
     // SAFETY: plain numbers.
     Errno::result(unsafe { libc::kill(pid, signal) }).map(drop)

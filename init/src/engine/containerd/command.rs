@@ -7,8 +7,9 @@ use containerd_client::services::v1::{DeleteProcessRequest, ExecProcessRequest, 
 use prost_types::Any;
 
 use super::link::absent_is_none;
-use super::{Containerd, KILL_LIMIT, SIGKILL};
+use super::{Containerd, KILL_LIMIT};
 use crate::engine::{EngineError, Exit, TaskId};
+use crate::sys::SIGKILL;
 
 /// What containerd's clients call a process of an OCI runtime configuration.
 const PROCESS_TYPE: &str = "types.containerd.io/opencontainers/runtime-spec/1/Process";

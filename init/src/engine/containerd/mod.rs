@@ -24,6 +24,7 @@ use tonic::{Request, Response, Status};
 
 use super::{Container, Engine, EngineError, Exit, TaskId, TaskState};
 use crate::runtime::{chain, read_spec_value};
+use crate::sys::SIGKILL;
 use link::{absent_is_none, refused, request};
 
 pub use link::{Connection, Link, SOCKET, connect};
@@ -34,8 +35,6 @@ const RUNTIME: &str = "io.containerd.runc.v2";
 const SPEC_TYPE: &str = "types.containerd.io/opencontainers/runtime-spec/1/Spec";
 /// How long a killed task may take to be gone.
 const KILL_LIMIT: Duration = Duration::from_secs(5);
-
-const SIGKILL: u32 = 9;
 /// The id of a task's first process among its execs.
 const INIT: &str = "";
 

@@ -163,7 +163,7 @@ async fn within(mut child: Child, limit: Duration, action: &'static str) -> Resu
 }
 
 async fn stop(mut child: Child) {
-    if let Some(pid) = child.id().and_then(|pid| i32::try_from(pid).ok()) {
+    if let Some(pid) = child.id() {
         // It is our child and not yet waited for, so the number is its own. Dropping it kills it in any case.
         let _ = kill(pid, SIGTERM);
         drop(tokio::time::timeout(STOP_LIMIT, child.wait()).await);

@@ -18,18 +18,19 @@ use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::unistd::Pid;
 
-use super::cgroup::{Cgroup, SIGKILL, signal_process};
 use super::memory::Watch;
 use super::program::Program;
 use super::record::Config;
 use super::terminal::{ConsoleSocket, Terminal};
 use super::{Host, stats};
+use crate::cgroup::Cgroup;
 use crate::runtime;
 use crate::shim::args::Identity;
 use crate::shim::reply::Reply;
 use crate::shim::say;
 use crate::shim::task::{Deed, Input, Job};
 use crate::shim::wire::{Code, Fault, encode};
+use crate::sys::{SIGKILL, kill};
 
 /// How long the runtime may take for one step; hooks are part of it.
 const JOB_LIMIT: Duration = Duration::from_secs(60);
@@ -143,7 +144,7 @@ impl Linux {
             Some(cgroup) if number == SIGKILL && !ends_with_init => cgroup.kill(),
             // The kernel kills the others of a pid namespace with its first.
             Some(cgroup) if number != SIGKILL => cgroup.signal(number),
-            _ => signal_process(pid, number),
+            _ => kill(pid, number),
         };
         match result {
             Ok(()) => Ok(()),
@@ -238,7 +239,7 @@ impl Host for Linux {
     }
 
     fn kill(&mut self, pid: u32) {
-        match signal_process(pid, SIGKILL) {
+        match kill(pid, SIGKILL) {
             Ok(()) | Err(Errno::ESRCH) => {}
             Err(errno) => say(&format!("cannot kill process {pid}: {errno}")),
         }
@@ -246,11 +247,13 @@ impl Host for Linux {
 
     fn kill_rest(&mut self) {
         let Some(container) = &self.container else { return };
-        if let Some(cgroup) = &container.cgroup
-            && !container.config.own_pid_namespace
-            && !cgroup.kill_all(KILL_LIMIT)
-        {
-            say("processes of the container do not end after SIGKILL");
+        let Some(cgroup) = container.cgroup.as_ref().filter(|_| !container.config.own_pid_namespace) else {
+            return;
+        };
+        match cgroup.kill_all(KILL_LIMIT) {
+            Ok(true) => {}
+            Ok(false) => say("processes of the container do not end after SIGKILL"),
+            Err(error) => say(&format!("cannot tell whether processes of the container are left: {error}")),
         }
     }
 

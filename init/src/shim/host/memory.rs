@@ -5,7 +5,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::fs::inotify::{self, CreateFlags, WatchFlags};
 
-use super::cgroup::Cgroup;
+use crate::cgroup::Cgroup;
 
 /// A count of kills, and with version 2 a watch on it; version 1's is looked at when the container ends.
 #[derive(Debug)]
@@ -19,7 +19,7 @@ impl Watch {
     /// Watches from now on.
     #[must_use]
     pub fn new(cgroup: Cgroup) -> Self {
-        let seen = cgroup.out_of_memory_kills();
+        let seen = cgroup.out_of_memory_kills().unwrap_or_default();
         Self { watch: open(&cgroup), cgroup, seen }
     }
 
@@ -32,9 +32,9 @@ impl Watch {
     /// Whether there were kills since the last look.
     pub fn look(&mut self) -> bool {
         self.drain();
-        let kills = self.cgroup.out_of_memory_kills();
-        let more = kills > self.seen;
         // A cgroup that is gone counts nothing.
+        let kills = self.cgroup.out_of_memory_kills().unwrap_or_default();
+        let more = kills > self.seen;
         self.seen = self.seen.max(kills);
         more
     }
@@ -60,6 +60,7 @@ fn open(cgroup: &Cgroup) -> Option<OwnedFd> {
     if !cgroup.is_unified() {
         return None;
     }
+    // What cannot be watched is looked at when the container ends, as with version 1.
     let watch = inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK).ok()?;
     // Without the memory controller there is no such file, and nothing to hear.
     inotify::add_watch(&watch, cgroup.dir("memory")?.join("memory.events"), WatchFlags::MODIFY).ok()?;

@@ -1,6 +1,5 @@
 //! The machine that a shim works on: processes, cgroups, terminals; and the trait that stands before them.
 
-mod cgroup;
 mod linux;
 mod memory;
 mod program;
@@ -22,7 +21,7 @@ use super::wire::Fault;
 pub use linux::Linux;
 pub use program::Program;
 pub use record::{Config, Record};
-pub use {cgroup::Cgroup, rootfs::unmount as unmount_rootfs};
+pub use rootfs::unmount as unmount_rootfs;
 
 /// What a server needs of the machine.
 pub trait Host {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 
-use super::cgroup::Cgroup;
+use crate::cgroup::Cgroup;
 use crate::runtime::{chain, read_bounded};
 
 const FILE: &str = "shim.json";
@@ -43,7 +43,8 @@ impl Record {
         std::fs::rename(temporary, bundle.join(FILE))
     }
 
-    /// Reads it; `None` when the container was never created.
+    /// Reads it; `None` when the container was never created, or it is not what it should be: then nothing is known but the
+    /// configuration.
     #[must_use]
     pub fn read(bundle: &Path) -> Option<Self> {
         serde_json::from_slice(&read_bounded(&bundle.join(FILE), LIMIT).ok()?).ok()

@@ -9,7 +9,8 @@ use containerd_shim_protos::cgroups_v2::metrics::{
 };
 use containerd_shim_protos::protobuf::well_known_types::any::Any;
 
-use super::cgroup::{Cgroup, value};
+use crate::cgroup::Cgroup;
+use crate::cgroup::files::{self, Transfers, transfers, value};
 use crate::shim::wire::{Fault, encode};
 
 /// Disks of one container.
@@ -49,7 +50,7 @@ fn version2(read: Read<'_>) -> Metrics {
     metrics.memory_events = read("memory", "memory.events").map(|text| events(&text)).into();
     let io = read("io", "io.stat").unwrap_or_default();
     metrics.io = Some(IOStat {
-        usage: io.lines().filter_map(io_entry).take(IO_LIMIT).collect(),
+        usage: transfers(&io).take(IO_LIMIT).map(|disk| io_entry(&disk)).collect(),
         psi: pressure(read("io", "io.pressure")).into(),
         ..IOStat::default()
     })
@@ -140,13 +141,9 @@ fn events(text: &str) -> MemoryEvents {
     }
 }
 
-/// `8:0 rbytes=1 wbytes=2 rios=3 wios=4 …`
-fn io_entry(line: &str) -> Option<IOEntry> {
-    let mut words = line.split_whitespace();
-    let (major, minor) = words.next()?.split_once(':')?;
-    let mut entry = IOEntry { major: major.parse().ok()?, minor: minor.parse().ok()?, ..IOEntry::default() };
-    for (key, count) in words.filter_map(|word| word.split_once('=')) {
-        let count = count.parse().unwrap_or_default();
+fn io_entry(disk: &Transfers<'_>) -> IOEntry {
+    let mut entry = IOEntry { major: disk.major, minor: disk.minor, ..IOEntry::default() };
+    for &(key, count) in &disk.counts {
         match key {
             "rbytes" => entry.rbytes = count,
             "wbytes" => entry.wbytes = count,
@@ -155,7 +152,7 @@ fn io_entry(line: &str) -> Option<IOEntry> {
             _ => {}
         }
     }
-    Some(entry)
+    entry
 }
 
 /// `some avg10=0.00 avg60=0.00 avg300=0.00 total=0`, and the same with `full`.
@@ -234,12 +231,11 @@ fn version1(read: Read<'_>) -> Metrics1 {
 }
 
 fn number(text: Option<String>) -> u64 {
-    text.and_then(|text| text.trim().parse().ok()).unwrap_or_default()
+    files::number(&text.unwrap_or_default())
 }
 
-/// `max` is the largest number.
 fn limit(text: Option<String>) -> u64 {
-    if text.as_deref() == Some("max") { u64::MAX } else { number(text) }
+    files::limit(&text.unwrap_or_default())
 }
 
 #[cfg(test)]
@@ -248,13 +244,13 @@ mod tests {
 
     use super::*;
 
-    fn files<'a>(files: &'a [(&'a str, &'a str)]) -> impl Fn(&str, &str) -> Option<String> + 'a {
+    fn holding<'a>(files: &'a [(&'a str, &'a str)]) -> impl Fn(&str, &str) -> Option<String> + 'a {
         move |_, name| files.iter().find(|(file, _)| *file == name).map(|(_, text)| (*text).to_owned())
     }
 
     #[test]
     fn version_2_is_measured() {
-        let read = files(&[
+        let read = holding(&[
             ("pids.current", "3"),
             ("pids.max", "max"),
             ("cpu.stat", "usage_usec 100\nuser_usec 60\nsystem_usec 40"),
@@ -281,7 +277,7 @@ mod tests {
 
     #[test]
     fn version_1_is_measured() {
-        let read = files(&[
+        let read = holding(&[
             ("cpuacct.usage", "12"),
             ("memory.usage_in_bytes", "4096"),
             ("memory.stat", "cache 5\nrss 6"),

@@ -4,7 +4,7 @@ use std::time::SystemTime;
 
 use super::files::{pid_file, read_pid, remove_files};
 use super::{Container, Copied, INIT, JOB_LIMIT, Linux, Running, Step, Stream};
-use crate::shim::host::cgroup::Cgroup;
+use crate::cgroup::Cgroup;
 use crate::shim::host::memory::Watch;
 use crate::shim::host::record::{Record, start_time};
 use crate::shim::host::terminal::Terminal;
@@ -109,6 +109,7 @@ impl Container {
     /// Notes what must be known of the container even when this process is not there any more.
     fn adopt(&mut self, pid: u32) {
         self.pid = pid;
+        // One that cannot be found is none of ours to measure, signal or remove: the container is served without.
         self.cgroup = Cgroup::of(pid).ok().flatten();
         self.memory = self.cgroup.clone().map(Watch::new);
         let record = Record {
