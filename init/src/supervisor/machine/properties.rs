@@ -1,9 +1,11 @@
 //! What holds whatever operators, containers and their neighbours do.
 
+use image_layout::Restart;
 use proptest::prelude::*;
 
 use super::tests::POLICY;
 use super::*;
+use crate::engine::Exit;
 use crate::supervisor::dependencies::{Bond, Need, gate};
 use crate::supervisor::probe::{HealthPlan, ReadyPlan};
 

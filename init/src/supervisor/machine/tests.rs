@@ -1,6 +1,11 @@
 //! Every transition of the state machine.
 
+use image_layout::Restart;
+
+use super::stopping::DEAF_GRACE;
 use super::*;
+use crate::engine::Exit;
+use crate::service::protocol::Health;
 use crate::supervisor::backoff::FIRST;
 use crate::supervisor::probe::{HealthPlan, ReadyPlan};
 
