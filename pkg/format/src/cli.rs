@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 
+use crate::command::{Patience, Refusal, WAIT};
 use crate::flags::{self, Flag, FlagError};
 use crate::mkfs::FsType;
 use crate::table::TableKind;
@@ -26,7 +27,7 @@ const FLAGS: &[Flag] = &[
     Flag { name: "label", takes_value: true },
     Flag { name: "type", takes_value: true },
     Flag { name: "partition", takes_value: true },
-    Flag { name: "wait", takes_value: true },
+    WAIT,
     Flag { name: "verbose", takes_value: false },
 ];
 
@@ -41,8 +42,8 @@ pub struct Options {
     pub fs: FsType,
     /// The kind of partition table; `None` leaves it to the disk's size.
     pub table: Option<TableKind>,
-    /// Seconds to wait for a disk; `None` is the default for the way the disk was named.
-    pub wait: Option<u64>,
+    /// How long to wait for a disk.
+    pub wait: Patience,
     /// Say more.
     pub verbose: bool,
     /// The disk, when it was named.
@@ -61,9 +62,6 @@ pub enum UsageError {
     /// `-partition` names a kind of table that is not offered.
     #[error("-partition {0}: is dos or gpt")]
     Partition(String),
-    /// `-wait` is not a sensible number of seconds.
-    #[error("-wait {0}: is a number of seconds from 0 to 3600")]
-    Wait(String),
     /// The label does not fit the file system.
     #[error("-label {label:?}: {why}")]
     Label {
@@ -75,6 +73,15 @@ pub enum UsageError {
     /// More than one device.
     #[error("{0:?}: name one disk at most")]
     TooMany(String),
+}
+
+impl Refusal for UsageError {
+    fn flag(&self) -> Option<&FlagError> {
+        match self {
+            Self::Flag(error) => Some(error),
+            _ => None,
+        }
+    }
 }
 
 /// Reads the command line, without the program's name.
@@ -92,13 +99,7 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Options, U
         Some("gpt") => Some(TableKind::Gpt),
         Some(other) => return Err(UsageError::Partition(other.to_owned())),
     };
-    let wait = match parsed.value("wait") {
-        None => None,
-        Some(text) => match text.parse() {
-            Ok(seconds @ 0..=3600) => Some(seconds),
-            _ => return Err(UsageError::Wait(text.to_owned())),
-        },
-    };
+    let wait = Patience::read(&parsed)?;
     let label = parsed.value("label").filter(|l| !l.is_empty()).map(str::to_owned);
     if let Some(label) = &label {
         fs.check_label(label).map_err(|why| UsageError::Label { label: label.clone(), why })?;
@@ -137,7 +138,7 @@ mod tests {
                 label: Some("docker".into()),
                 fs: FsType::Xfs,
                 table: Some(TableKind::Gpt),
-                wait: None,
+                wait: Patience::default(),
                 verbose: true,
                 device: Some("/dev/sda".into()),
             }

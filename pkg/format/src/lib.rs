@@ -8,6 +8,7 @@
 //! | module | duty |
 //! | --- | --- |
 //! | [`cli`], [`flags`] | the command line, as LinuxKit's |
+//! | [`command`] | how a command begins, waits and ends; `mountie`'s too |
 //! | [`inventory`] | which disks and partitions the kernel has, from `/sys/class/block` |
 //! | [`content`], [`probe`] | what a device holds: decided purely, read by `blkid` and by looking at both ends |
 //! | [`choice`] | which disk is taken, and why the others are not |
@@ -17,6 +18,7 @@
 
 pub mod choice;
 pub mod cli;
+pub mod command;
 pub mod content;
 pub mod flags;
 pub mod inventory;

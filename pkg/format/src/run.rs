@@ -5,11 +5,10 @@ use std::io;
 use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 use std::process::ExitCode;
-use std::time::{Duration, Instant};
 
 use crate::choice::{self, Decision, Named, Passed, Survey};
-use crate::cli::{self, Options, UsageError};
-use crate::flags::FlagError;
+use crate::cli::{self, Options};
+use crate::command::Command;
 use crate::inventory::{self, Disk, InventoryError, SYS_BLOCK};
 use crate::make::{self, MakeError, Plan, Tools};
 use crate::probe::{self, ProbeError};
@@ -85,24 +84,7 @@ pub enum FormatError {
 /// | 1 | what was asked for could not be done |
 /// | 2 | the command line is wrong |
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let options = match cli::parse(arguments) {
-        Ok(options) => options,
-        Err(UsageError::Flag(FlagError::Help)) => {
-            print!("{}", cli::USAGE);
-            return ExitCode::SUCCESS;
-        }
-        Err(e) => {
-            eprintln!("format: {e}\n\n{}", cli::USAGE);
-            return ExitCode::from(2);
-        }
-    };
-    match run(&options) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(e) => {
-            eprintln!("format: {e}");
-            ExitCode::FAILURE
-        }
-    }
+    Command { name: "format", usage: cli::USAGE }.main(arguments, cli::parse, run)
 }
 
 fn run(options: &Options) -> Result<(), FormatError> {
@@ -152,8 +134,7 @@ fn chosen_by_survey(
         eprintln!("format: -force has no effect: it needs the name of a disk");
     }
     let mut last = None;
-    let deadline = deadline(options, ANY_DISK);
-    let settled = wait_for(events, deadline, || -> Result<_, FormatError> {
+    let settled = wait_for(events, options.wait.deadline(ANY_DISK), || -> Result<_, FormatError> {
         let disks = inventory::read(Path::new(SYS_BLOCK))?;
         let survey = choice::survey(&disks, options.label.as_deref(), options.fs.smallest_disk(), |disk| {
             probe::look(disk, programs)
@@ -215,12 +196,14 @@ fn chosen_by_name(
     programs: &Programs,
     events: &mut dyn Events,
 ) -> Result<Option<Disk>, FormatError> {
-    let seconds = options.wait.unwrap_or(NAMED_DISK);
-    let found = wait_for(events, deadline(options, NAMED_DISK), || {
+    let found = wait_for(events, options.wait.deadline(NAMED_DISK), || {
         let disks = inventory::read(Path::new(SYS_BLOCK))?;
         resolve(device, disks)
     })?;
-    let Some(disk) = found else { return Err(FormatError::Absent { device: device.to_owned(), seconds }) };
+    let Some(disk) = found else {
+        let seconds = options.wait.seconds(NAMED_DISK);
+        return Err(FormatError::Absent { device: device.to_owned(), seconds });
+    };
     let node = disk.node();
     match choice::named(&disk, probe::look(&disk, programs)?, options.force, options.fs.smallest_disk()) {
         Named::Format => Ok(Some(disk)),
@@ -255,8 +238,4 @@ fn resolve(device: &str, disks: Vec<Disk>) -> Result<Option<Disk>, FormatError> 
         }
     }
     Ok(None)
-}
-
-fn deadline(options: &Options, seconds: u64) -> Instant {
-    Instant::now() + Duration::from_secs(options.wait.unwrap_or(seconds))
 }

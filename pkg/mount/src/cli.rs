@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 
+use lk_format::command::{Patience, Refusal, WAIT};
 use lk_format::flags::{self, Flag, FlagError};
 
 /// What `-h` prints.
@@ -23,7 +24,7 @@ const FLAGS: &[Flag] = &[
     Flag { name: "device", takes_value: true },
     Flag { name: "label", takes_value: true },
     Flag { name: "uuid", takes_value: true },
-    Flag { name: "wait", takes_value: true },
+    WAIT,
 ];
 
 /// How the file system was named.
@@ -46,8 +47,8 @@ pub struct Options {
     pub wanted: Wanted,
     /// Where to mount it.
     pub mount_point: String,
-    /// Seconds to wait for it; `None` is the default for the way it was named.
-    pub wait: Option<u64>,
+    /// How long to wait for it.
+    pub wait: Patience,
 }
 
 /// Why the command line was refused.
@@ -68,9 +69,15 @@ pub enum UsageError {
     /// The mount point is relative.
     #[error("{0}: the mount point must be an absolute path")]
     Relative(String),
-    /// `-wait` is not a sensible number of seconds.
-    #[error("-wait {0}: is a number of seconds from 0 to 3600")]
-    Wait(String),
+}
+
+impl Refusal for UsageError {
+    fn flag(&self) -> Option<&FlagError> {
+        match self {
+            Self::Flag(error) => Some(error),
+            _ => None,
+        }
+    }
 }
 
 /// Reads the command line, without the program's name.
@@ -99,13 +106,7 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Options, U
     if !mount_point.starts_with('/') {
         return Err(UsageError::Relative(mount_point.clone()));
     }
-    let wait = match parsed.value("wait") {
-        None => None,
-        Some(text) => match text.parse() {
-            Ok(seconds @ 0..=3600) => Some(seconds),
-            _ => return Err(UsageError::Wait(text.to_owned())),
-        },
-    };
+    let wait = Patience::read(&parsed)?;
     Ok(Options { wanted, mount_point: mount_point.clone(), wait })
 }
 
@@ -140,7 +141,7 @@ mod tests {
             ("-device /dev/a /dev/b /var/x", UsageError::Twice),
             ("a b /c", UsageError::TooMany("/c".into())),
             ("var/x", UsageError::Relative("var/x".into())),
-            ("-wait x /var/x", UsageError::Wait("x".into())),
+            ("-wait x /var/x", UsageError::Flag(FlagError::NotSeconds("wait", "x".into()))),
         ] {
             assert_eq!(read(line), Err(error), "{line}");
         }

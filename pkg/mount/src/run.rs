@@ -5,10 +5,9 @@ use std::io;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::{Duration, Instant};
 
+use lk_format::command::Command;
 use lk_format::content::{Found, Signature};
-use lk_format::flags::FlagError;
 use lk_format::inventory::{self, InventoryError, SYS_BLOCK};
 use lk_format::probe::{self, ProbeError};
 use lk_format::program::Programs;
@@ -18,7 +17,7 @@ use nix::mount::{MsFlags, mount};
 use nix::sys::stat::{major, minor};
 
 use crate::choice::{self, ChoiceError, Chosen};
-use crate::cli::{self, Options, UsageError, Wanted};
+use crate::cli::{self, Options, Wanted};
 use crate::devices::{self, Device};
 use crate::fsck::{self, Checked, Damaged};
 use crate::mountinfo::{self, Mount};
@@ -128,24 +127,7 @@ pub enum MountError {
 /// | 1 | what was named is not there or cannot be mounted |
 /// | 2 | the command line is wrong |
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let options = match cli::parse(arguments) {
-        Ok(options) => options,
-        Err(UsageError::Flag(FlagError::Help)) => {
-            print!("{}", cli::USAGE);
-            return ExitCode::SUCCESS;
-        }
-        Err(e) => {
-            eprintln!("mountie: {e}\n\n{}", cli::USAGE);
-            return ExitCode::from(2);
-        }
-    };
-    match run(&options) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(e) => {
-            eprintln!("mountie: {e}");
-            ExitCode::FAILURE
-        }
-    }
+    Command { name: "mountie", usage: cli::USAGE }.main(arguments, cli::parse, run)
 }
 
 fn run(options: &Options) -> Result<(), MountError> {
@@ -218,7 +200,8 @@ fn mounts() -> Result<Vec<Mount>, MountError> {
 /// Waits for a device that was named by its node or a link to it.
 fn wait_for_device(device: &str, options: &Options, events: &mut dyn Events) -> Result<Chosen, MountError> {
     let path = Path::new("/dev").join(device);
-    let real = wait_for(events, deadline(options, NAMED), || Ok::<_, MountError>(path.canonicalize().ok()))?;
+    let real =
+        wait_for(events, options.wait.deadline(NAMED), || Ok::<_, MountError>(path.canonicalize().ok()))?;
     let Some(real) = real else { return Err(absent(device, "device", options)) };
     let is_device = real.metadata().is_ok_and(|m| m.file_type().is_block_device());
     match real.to_str() {
@@ -235,7 +218,7 @@ fn search(
 ) -> Result<Option<Chosen>, MountError> {
     let seconds = if options.wanted == Wanted::Any { ANY } else { NAMED };
     let mut seen = (Vec::new(), Vec::new());
-    let chosen = wait_for(events, deadline(options, seconds), || -> Result<_, MountError> {
+    let chosen = wait_for(events, options.wait.deadline(seconds), || -> Result<_, MountError> {
         let disks = inventory::read(Path::new(SYS_BLOCK))?;
         seen = devices::list(&disks, |node| {
             Ok::<_, ProbeError>((probe::in_use(node)?, probe::identify(node, programs)?))
@@ -275,13 +258,9 @@ fn absent(name: &str, kind: &'static str, options: &Options) -> MountError {
     MountError::Absent {
         name: name.to_owned(),
         kind,
-        seconds: options.wait.unwrap_or(NAMED),
+        seconds: options.wait.seconds(NAMED),
         mount_point: options.mount_point.clone(),
     }
-}
-
-fn deadline(options: &Options, seconds: u64) -> Instant {
-    Instant::now() + Duration::from_secs(options.wait.unwrap_or(seconds))
 }
 
 /// Whether `mount` shows the device `node`. Some file systems have a device number of their own; then the
