@@ -8,6 +8,7 @@ use super::cargo::Workspace;
 use super::context::copy;
 use super::driver::{self, Driver, Job};
 use super::graph::{self, Options, Package};
+use super::scratch::Scratch;
 use crate::image::{Cache, Reference};
 
 /// How packages are built.
@@ -85,7 +86,7 @@ fn one(
 ) -> Result<(), PkgError> {
     let manifest = &package.manifest;
     let scratch = Scratch::new(cache.dir())?;
-    let context = scratch.0.join("context");
+    let context = scratch.path().join("context");
     copy(&package.dir, &context)?;
     for extra in &manifest.extra_sources {
         copy(&package.dir.join(&extra.from), &context.join(&extra.to))?;
@@ -100,17 +101,20 @@ fn one(
             args.push((key.to_string(), value.to_string()));
         }
     }
+    let mut needs = Vec::new();
     for (key, dir) in &package.needs {
         let dir = dir.canonicalize().map_err(PkgError::io("opening", dir))?;
         let needed = references.get(dir.as_path()).copied().unwrap_or_default();
-        args.push((key.clone(), driver.provide(cache.dir(), &needed.parse::<Reference>()?.to_string())?));
+        needs.push((key.clone(), needed.parse::<Reference>()?.to_string()));
     }
-    let layout = scratch.0.join("image");
+    let layout = scratch.path().join("image");
     let job = Job {
         context: &context,
         dockerfile: &context.join(&manifest.dockerfile),
         reference: &package.reference,
         args: &args,
+        needs: &needs,
+        images: cache.dir(),
         labels: &labels(package),
         network: manifest.network,
         cache: !(manifest.disable_cache || options.force),
@@ -130,27 +134,4 @@ fn labels(package: &Package) -> Vec<(String, String)> {
         labels.push(("org.opencontainers.image.source".to_string(), repository.clone()));
     }
     labels
-}
-
-/// A directory that is gone when the build is.
-struct Scratch(PathBuf);
-
-impl Scratch {
-    fn new(beside: &Path) -> Result<Self, PkgError> {
-        let dir = beside.join(format!("tmp-pkg-{}", std::process::id()));
-        // Left over from a process of the same number that was killed.
-        if dir.exists() {
-            std::fs::remove_dir_all(&dir).map_err(PkgError::io("removing", &dir))?;
-        }
-        std::fs::create_dir_all(&dir).map_err(PkgError::io("making", &dir))?;
-        Ok(Self(dir))
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        if let Err(error) = std::fs::remove_dir_all(&self.0) {
-            eprintln!("lkb: can't remove {}: {error}", self.0.display());
-        }
-    }
 }

@@ -21,6 +21,7 @@ pub mod hash;
 pub mod manifest;
 
 mod error;
+mod scratch;
 
 pub use error::PkgError;
 pub use graph::Resolver;

@@ -17,6 +17,10 @@ pub struct Job<'a> {
     pub reference: &'a str,
     /// Build arguments.
     pub args: &'a [(String, String)],
+    /// Build arguments that name images for a `FROM`: each with the image's reference in `images`.
+    pub needs: &'a [(String, String)],
+    /// An OCI layout that has these images.
+    pub images: &'a Path,
     /// Labels of the image.
     pub labels: &'a [(String, String)],
     /// Whether the build may use the network.
@@ -30,17 +34,12 @@ pub trait Driver: Sync {
     /// Its name.
     fn name(&self) -> &'static str;
 
-    /// Builds the image into an OCI layout at `out`, with layers that are not compressed.
+    /// Builds the image into an OCI layout at `out`, with layers that are not compressed, and leaves nothing behind but what
+    /// makes the next build of the same package faster.
     ///
     /// # Errors
     /// When the program is missing, or the build fails: then with the end of what it printed.
     fn build(&self, job: &Job<'_>, out: &Path) -> Result<(), PkgError>;
-
-    /// Puts an image from an OCI layout where a `FROM` finds it, and returns the name for that.
-    ///
-    /// # Errors
-    /// When the program is missing or refuses.
-    fn provide(&self, layout: &Path, reference: &str) -> Result<String, PkgError>;
 }
 
 /// Every driver; the first is the default.
