@@ -14,6 +14,7 @@ pub(super) fn machine(kernel: &Kernel, images: &Images<'_>) -> Result<Machine, B
     let tree = images.unpack(image, &origin)?;
     let find = |path: &str, what: &'static str, remedy: &'static str| {
         let relative = path.trim_start_matches('/');
+        // A path that is none in a tree is not in this one.
         let found = clean(relative.as_bytes()).ok().and_then(|path| tree.file(&path)).cloned();
         found.ok_or_else(|| BuildError::Kernel {
             spot: kernel.image.spot.clone(),

@@ -158,6 +158,7 @@ fn container(node: &Node, path: &str, names: &Names, findings: &mut Findings) {
     }
     for key in ["binds", "binds.add"] {
         for bind in node.get(key).map(Node::items).unwrap_or_default() {
+            // What is wrong with it was found by the schema.
             let source = bind.text().and_then(|text| syntax::bind(text).ok()).map(|bind| bind.source);
             known_volume(source, bind.at, &format!("{path}.{key}"), names, findings);
         }

@@ -100,7 +100,7 @@ impl Tree {
         }
     }
 
-    /// The regular file at this path, links of both kinds followed, as far as they stay in the tree.
+    /// The regular file at this path, links of both kinds followed, as far as they stay in the tree; `None` where they do not.
     #[must_use]
     pub fn file(&self, path: &[u8]) -> Option<&Content> {
         let path = self.resolve(path).ok()?;

@@ -38,7 +38,7 @@ pub fn collect() -> Result<Heard, RuntimeError> {
 }
 
 impl Heard {
-    /// The first error that was told, which is the innermost one.
+    /// The first error that was told, which is the innermost one; `None` when there is none, or it cannot be read.
     pub fn first(&mut self) -> Option<String> {
         let mut text = String::new();
         self.0.rewind().ok()?;

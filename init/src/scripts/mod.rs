@@ -31,6 +31,7 @@ const LIMIT: u64 = 1 << 20;
 /// # Errors
 /// When the directory is there and cannot be read.
 pub fn of(phase: Phase) -> io::Result<Vec<PathBuf>> {
+    // PID 1 mounts /proc before anyone looks for scripts; were it missing, none would count as ours.
     let ours = fs::metadata("/proc/self/exe").map(|exe| (exe.dev(), exe.ino())).ok();
     below(Path::new(phase.directory()), phase, ours)
 }

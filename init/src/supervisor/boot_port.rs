@@ -51,7 +51,7 @@ fn some(port: &mut File, bytes: &[u8]) -> io::Result<usize> {
     }
 }
 
-/// The device of the port with a name.
+/// The device of the port with a name; a machine without such ports does not have the directory.
 fn find(ports: &Path, name: &str) -> Option<PathBuf> {
     let mut entries = std::fs::read_dir(ports).ok()?.flatten();
     let port = entries.find(|entry| {

@@ -14,6 +14,7 @@ use crate::sys::inherited;
 ///
 /// To be called before the process opens anything: it takes over the descriptor that PID 1 left open.
 pub fn beat() -> impl Future<Output = ()> {
+    // Without the variable, or with something else in it, nobody listens.
     let pipe = number(std::env::var(VARIABLE).ok().as_deref()).and_then(inherited).map(File::from);
     async move {
         let Some(mut pipe) = pipe else { return };

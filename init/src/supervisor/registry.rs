@@ -210,6 +210,7 @@ impl Registry {
                 || self.board.standing(name) == Standing::Failed
         };
         let reached = async {
+            // An error is the driver's end, and that comes with the supervisor's only.
             match order {
                 Order::Stop => drop(status.wait_for(|now| is_down(now.state)).await),
                 Order::Restart => {

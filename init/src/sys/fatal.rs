@@ -144,6 +144,7 @@ fn guard(seconds: u32) {
     unsafe {
         if libc::syscall(libc::SYS_clone, libc::SIGCHLD, 0, 0, 0, 0) == 0 {
             sleep(seconds.saturating_add(SYNC));
+            // It returns only when it fails, and this process is there for nothing else.
             reboot(RebootMode::RB_AUTOBOOT).ok();
             libc::_exit(1);
         }

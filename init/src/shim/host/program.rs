@@ -89,6 +89,7 @@ pub fn reason(bundle: &Path, ended: &str) -> String {
     let mut bytes = Vec::new();
     let read = std::fs::File::open(log(bundle)).and_then(|file| file.take(LOG_LIMIT).read_to_end(&mut bytes));
     let text = String::from_utf8_lossy(&bytes);
+    // A log that cannot be read says nothing.
     match read.ok().and_then(|_| last_error(&text)) {
         Some(reason) => reason,
         None => format!("the runtime {ended}"),
@@ -109,7 +110,7 @@ fn last_error(text: &str) -> Option<String> {
     lines.iter().rev().find(|(level, _)| is_error(level)).or_else(spoken).map(|(_, message)| message.clone())
 }
 
-/// Whether `path` is a file, and not the same as `own`.
+/// Whether `path` is a file, and not the same as `own`; what cannot be looked at is none.
 fn is_other(path: &Path, own: &Path) -> bool {
     let identity = |path: &Path| std::fs::metadata(path).map(|meta| (meta.dev(), meta.ino())).ok();
     identity(path).is_some_and(|file| identity(own) != Some(file))

@@ -66,6 +66,7 @@ struct DirectoryId {
 }
 
 impl DirectoryId {
+    /// `None` when there is no such directory.
     fn of(path: &Path) -> Option<Self> {
         let meta = std::fs::metadata(path).ok()?;
         Some(Self { device: meta.dev(), inode: meta.ino() })
@@ -128,7 +129,7 @@ impl Daemon {
                 *number += 1;
             }
         });
-        // The old connection must be gone before anyone starts a service over it.
+        // The old connection must be gone before anyone starts a service over it. An error is that nobody connects any more.
         drop(connection.changed().await);
     }
 

@@ -152,6 +152,7 @@ impl Desk {
         slot: OwnedSemaphorePermit,
         teller: &mut Teller<W>,
     ) -> std::io::Result<Option<OwnedSemaphorePermit>> {
+        // An error is that there are enough of them, which the client is told.
         let follower = if wanted { Arc::clone(&self.followers).try_acquire_owned().ok() } else { None };
         match (&follower, wanted) {
             (Some(_), _) => drop(slot),
