@@ -15,6 +15,7 @@
 //! | [`partitions`] | what a partition table says (pure) |
 //! | [`links`] | `/dev/disk` |
 //! | [`mdev`], [`hwclock`] | commands that kernels and scripts call |
+//! | [`options`] | the words behind such commands (pure) |
 
 pub mod block;
 pub mod coldplug;
@@ -28,6 +29,7 @@ pub mod load;
 pub mod mdev;
 pub mod modprobe;
 pub mod modules;
+pub mod options;
 pub mod partitions;
 pub mod schedule;
 pub mod uevent;

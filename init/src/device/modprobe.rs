@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use super::load::{Directory, load};
 use super::modules::{Config, Database};
+use super::options::{Word, Words};
 use crate::cmdline::Cmdline;
 use crate::sys::lowest_priority;
 
@@ -23,8 +24,7 @@ struct Request {
 /// Runs the command; `args` are those after its name. Fails when one of the names is unknown or cannot be loaded.
 #[must_use]
 pub fn main(args: &[OsString]) -> ExitCode {
-    let words: Vec<String> = args.iter().map(|word| word.to_string_lossy().into_owned()).collect();
-    let request = match parse(&words) {
+    let request = match parse(Words::new(args)) {
         Ok(request) => request,
         Err(reason) => {
             eprintln!("modprobe: {reason}\n{USAGE}");
@@ -48,31 +48,26 @@ pub fn main(args: &[OsString]) -> ExitCode {
 
 /// The options that the kernel and scripts use; `--all` and such are kmod's long names. `--background` is ours: leave the
 /// processor to everybody else.
-fn parse(words: &[String]) -> Result<Request, String> {
+fn parse(words: Words) -> Result<Request, String> {
     let mut request = Request::default();
-    let (mut all, mut options) = (false, true);
+    let mut all = false;
     let mut names = Vec::new();
     for word in words {
-        match word.as_str() {
-            "--" if options => options = false,
-            "--all" if options => all = true,
-            "--quiet" if options => request.quiet = true,
-            "--verbose" if options => request.verbose = true,
-            "--background" if options => request.background = true,
-            "--use-blacklist" | "--syslog" if options => {}
-            long if options && long.starts_with("--") => return Err(format!("unknown option {long}")),
-            short if options && short.len() > 1 && short.starts_with('-') => {
-                for letter in short.chars().skip(1) {
-                    match letter {
-                        'a' => all = true,
-                        'q' => request.quiet = true,
-                        'v' => request.verbose = true,
-                        'b' | 's' => {}
-                        other => return Err(format!("unknown option -{other}")),
-                    }
-                }
-            }
-            name => names.push(name.to_owned()),
+        match &word {
+            Word::Letter('a') => all = true,
+            Word::Letter('q') => request.quiet = true,
+            Word::Letter('v') => request.verbose = true,
+            Word::Letter('b' | 's') => {}
+            Word::Name(name, None) => match name.as_str() {
+                "all" => all = true,
+                "quiet" => request.quiet = true,
+                "verbose" => request.verbose = true,
+                "background" => request.background = true,
+                "use-blacklist" | "syslog" => {}
+                _ => return Err(word.unknown()),
+            },
+            Word::Letter(_) | Word::Name(_, Some(_)) => return Err(word.unknown()),
+            Word::Argument(name) => names.push(name.clone()),
         }
     }
     if names.is_empty() {
@@ -146,7 +141,8 @@ mod tests {
             ("-q", Err("no module named".to_owned())),
         ];
         for (line, expected) in cases {
-            assert_eq!(parse(&words(line)), expected, "{line}");
+            let given: Vec<OsString> = words(line).into_iter().map(OsString::from).collect();
+            assert_eq!(parse(Words::new(&given)), expected, "{line}");
         }
     }
 }

@@ -10,6 +10,7 @@ use std::process::ExitCode;
 use nix::sys::time::TimeSpec;
 use nix::time::{ClockId, clock_gettime, clock_settime};
 
+use super::options::{Word, Words};
 use crate::sys::{read_rtc, set_rtc};
 
 const USAGE: &str = "usage: hwclock [-r|--show] [-s|--hctosys] [-w|--systohc] [-u|--utc] [-f|--rtc DEVICE]";
@@ -34,8 +35,7 @@ struct Request {
 /// Runs the command; `args` are those after its name.
 #[must_use]
 pub fn main(args: &[OsString]) -> ExitCode {
-    let words: Vec<String> = args.iter().map(|word| word.to_string_lossy().into_owned()).collect();
-    let request = match parse(&words) {
+    let request = match parse(Words::new(args)) {
         Ok(request) => request,
         Err(reason) => {
             eprintln!("hwclock: {reason}\n{USAGE}");
@@ -52,30 +52,25 @@ pub fn main(args: &[OsString]) -> ExitCode {
 }
 
 /// util-linux's and busybox' options, as far as they make sense with a clock that keeps UTC.
-fn parse(words: &[String]) -> Result<Request, String> {
+fn parse(mut words: Words) -> Result<Request, String> {
     let mut request = Request { action: Action::Show, device: None };
-    let mut words = words.iter().map(String::as_str);
     while let Some(word) = words.next() {
-        match word.split_once('=').unwrap_or((word, "")) {
-            ("-r" | "--show", "") => request.action = Action::Show,
-            ("-s" | "--hctosys", "") => request.action = Action::ToSystem,
-            ("-w" | "--systohc", "") => request.action = Action::FromSystem,
-            ("-u" | "--utc", "") => {}
-            ("-l" | "--localtime", "") => {
+        let value = match &word {
+            Word::Name(_, value) => value.clone(),
+            Word::Letter(_) => None,
+            Word::Argument(_) => return Err(word.unknown()),
+        };
+        match (word.to_string().as_str(), value) {
+            ("-r" | "--show", None) => request.action = Action::Show,
+            ("-s" | "--hctosys", None) => request.action = Action::ToSystem,
+            ("-w" | "--systohc", None) => request.action = Action::FromSystem,
+            ("-u" | "--utc", None) => {}
+            ("-l" | "--localtime", None) => {
                 return Err("the clock keeps UTC: local time is not supported".into());
             }
-            ("-f" | "--rtc", "") => {
-                request.device = Some(words.next().ok_or("-f needs a device")?.to_owned())
-            }
-            ("--rtc", device) => request.device = Some(device.to_owned()),
-            (both, "") if both.len() > 2 && both.starts_with('-') && !both.starts_with("--") => {
-                let each: Vec<String> = both.chars().skip(1).map(|letter| format!("-{letter}")).collect();
-                let inner = parse(&each)?;
-                if each.iter().any(|word| word != "-u") {
-                    request.action = inner.action;
-                }
-            }
-            _ => return Err(format!("unknown option {word}")),
+            ("--rtc", Some(device)) => request.device = Some(device),
+            ("-f" | "--rtc", None) => request.device = Some(words.value().ok_or("-f needs a device")?),
+            _ => return Err(word.unknown()),
         }
     }
     Ok(request)
@@ -122,7 +117,7 @@ mod tests {
 
     #[test]
     fn the_ways_in_which_scripts_call_it_are_understood() {
-        let words = |line: &str| line.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+        let words = |line: &str| Words::new(&line.split_whitespace().map(OsString::from).collect::<Vec<_>>());
         let request =
             |action, device: Option<&str>| Ok(Request { action, device: device.map(str::to_owned) });
         let cases = [
@@ -138,10 +133,13 @@ mod tests {
             ("-f", Err("-f needs a device".into())),
             ("--adjust", Err("unknown option --adjust".into())),
             ("-sx", Err("unknown option -x".into())),
+            ("--r", Err("unknown option --r".into())),
+            ("-suf /dev/rtc1", request(Action::ToSystem, Some("/dev/rtc1"))),
+            ("now", Err("unknown option now".into())),
         ];
         for (line, expected) in cases {
-            assert_eq!(parse(&words(line)), expected, "{line}");
+            assert_eq!(parse(words(line)), expected, "{line}");
         }
-        assert!(parse(&words("--localtime")).is_err());
+        assert!(parse(words("--localtime")).is_err());
     }
 }
