@@ -309,6 +309,25 @@ fn a_container_is_frozen_and_its_limits_are_changed() {
 }
 
 #[test]
+fn a_container_with_cgroups_below_its_own_is_deleted_with_them() {
+    if !is_possible() {
+        return;
+    }
+    let container = Container::new("below", "exec sleep 1000", |_| {});
+    container.begin();
+    let pid = container.state()["pid"].to_string();
+    let roots = ["/sys/fs/cgroup", "/sys/fs/cgroup/devices"];
+    let own = roots.map(|root| Path::new(root).join(&container.id)).into_iter().find(|dir| dir.is_dir());
+    let own = own.expect("the container's cgroup");
+    std::fs::create_dir_all(own.join("empty")).unwrap();
+    std::fs::create_dir_all(own.join("a/b")).unwrap();
+    std::fs::write(own.join("a/b/cgroup.procs"), &pid).unwrap();
+    assert_eq!(container.done(&["ps", "--format", "json", &container.id]).trim(), format!("[{pid}]"));
+    container.done(&["delete", "--force", &container.id]);
+    assert!(!own.exists());
+}
+
+#[test]
 fn users_of_a_container_may_be_others_outside() {
     if !is_possible() {
         return;

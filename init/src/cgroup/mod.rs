@@ -13,6 +13,7 @@ mod find;
 mod members;
 
 use std::collections::BTreeMap;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -62,11 +63,12 @@ impl Cgroup {
         files::value(&self.read("memory", file)?, "oom_kill")
     }
 
-    /// Removes it with what is below it; used and missing directories stay as they are.
-    pub fn remove(&self) {
-        for dir in self.dirs.values() {
-            remove_tree(dir, DEPTH_LIMIT);
-        }
+    /// Removes it with what is below it; what is used stays, and what is gone already is as good.
+    ///
+    /// # Errors
+    /// Why the last one stays.
+    pub fn remove(&self) -> std::io::Result<()> {
+        self.dirs.values().map(|dir| remove_tree(dir, DEPTH_LIMIT)).fold(Ok(()), Result::and)
     }
 
     /// A directory that stands for a cgroup of version 2.
@@ -76,12 +78,15 @@ impl Cgroup {
     }
 }
 
-fn remove_tree(dir: &Path, depth: usize) {
+fn remove_tree(dir: &Path, depth: usize) -> std::io::Result<()> {
     for child in children(dir, depth) {
-        remove_tree(&child, depth - 1);
+        // One that stays keeps those above it, and they say so.
+        remove_tree(&child, depth - 1).ok();
     }
-    // Gone already or still used: neither is for us to change, and creating it again shows what is wrong.
-    std::fs::remove_dir(dir).ok();
+    match std::fs::remove_dir(dir) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
 }
 
 /// The cgroups directly below; none when `depth` is used up.
@@ -131,10 +136,11 @@ mod tests {
         // A directory with a file in it cannot be removed, as a cgroup with processes.
         std::fs::write(used.join("process"), "").unwrap();
         let cgroup = Cgroup::in_directory(&dir.path().join("a"));
-        cgroup.remove();
+        assert_eq!(cgroup.remove().unwrap_err().kind(), ErrorKind::DirectoryNotEmpty);
         assert!(!empty.exists() && used.exists());
         std::fs::remove_file(used.join("process")).unwrap();
-        cgroup.remove();
+        cgroup.remove().unwrap();
         assert!(!dir.path().join("a").exists());
+        cgroup.remove().unwrap();
     }
 }

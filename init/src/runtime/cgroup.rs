@@ -137,6 +137,12 @@ impl Cgroup {
         }
     }
 
+    /// Removes it with what the container made below it.
+    pub fn remove(&self) -> Result<(), RuntimeError> {
+        let Some(cgroup) = self.there() else { return Ok(()) };
+        cgroup.remove().map_err(|error| self.failed("remove", error))
+    }
+
     fn failed(&self, action: &'static str, error: impl std::error::Error) -> RuntimeError {
         RuntimeError::Cgroup { action, path: self.path.clone(), reason: super::chain(&error) }
     }

@@ -35,6 +35,9 @@ pub fn delete(root: &Path, id: &str, force: bool) -> Result<(), RuntimeError> {
     }
     if let Ok(cgroup) = known.cgroup() {
         cgroup.empty(LIMIT)?;
+        // libcontainer does not remove one that has others below it, and so the container could never be deleted. What stays
+        // here, it tries again to remove, and says why it cannot.
+        cgroup.remove().ok();
     }
     known.container.delete(true).map_err(RuntimeError::container("delete"))?;
     remove(&derived(root, id))
@@ -51,13 +54,10 @@ fn remove_remains(root: &Path, id: &str) -> Result<(), RuntimeError> {
     let dir = derived(root, id);
     if let Ok(cgroup) = Cgroup::noted(&dir) {
         cgroup.empty(LIMIT)?;
-        if cgroup.unified() {
-            match std::fs::remove_dir(cgroup.dir()) {
-                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                    return Err(RuntimeError::io("remove", &cgroup.dir())(error));
-                }
-                _ => {}
-            }
+        match cgroup.remove() {
+            Err(error) if cgroup.unified() => return Err(error),
+            // Version 1 may have a process in it for a moment after that has ended.
+            _ => {}
         }
     }
     remove(&root.join(id))?;

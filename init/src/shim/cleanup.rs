@@ -50,8 +50,8 @@ pub fn delete(identity: &Identity, bundle: Option<PathBuf>) -> Result<(), String
     if let Err(reason) = delete_in_runtime(identity, &bundle, record.as_ref()) {
         say(&format!("{}: {reason}", identity.id));
     }
-    if let Some(cgroup) = &cgroup {
-        cgroup.remove();
+    if let Some(Err(error)) = cgroup.as_ref().map(Cgroup::remove) {
+        say(&format!("{}: cannot remove its cgroup: {error}", identity.id));
     }
     if let Err(errno) = unmount_rootfs(&bundle) {
         say(&format!("{}: cannot unmount the root filesystem: {errno}", identity.id));

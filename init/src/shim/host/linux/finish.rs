@@ -78,8 +78,8 @@ impl Linux {
 
     pub(super) fn forget_container(&mut self) {
         let Some(container) = self.container.take() else { return };
-        if let Some(cgroup) = &container.cgroup {
-            cgroup.remove();
+        if let Some(Err(error)) = container.cgroup.as_ref().map(Cgroup::remove) {
+            say(&format!("cannot remove the container's cgroup: {error}"));
         }
         if let Err(errno) = rootfs::unmount(&container.bundle) {
             say(&format!("cannot unmount the root filesystem in {}: {errno}", container.bundle.display()));
