@@ -1,5 +1,8 @@
 //! The command line from the outside: [`Line::parse`] and what it answers.
 
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+
 use proptest::prelude::*;
 
 use super::*;
@@ -79,6 +82,18 @@ fn the_words_of_an_added_program_are_its_own() {
         assert_eq!((exec.id.as_str(), exec.user, exec.tty), ("a", Some((5, Some(6))), true));
         assert_eq!(exec.env, ["A=b"]);
         assert!(!exec.detach);
+    }
+}
+
+#[test]
+fn a_path_is_what_was_given_even_if_it_is_no_text() {
+    let path = OsStr::from_bytes(b"/c/\xff=x");
+    let mut attached = OsString::from("--bundle=");
+    attached.push(path);
+    for words in [vec!["--bundle".into(), path.to_owned()], vec![attached]] {
+        let line = ["prepare".into()].into_iter().chain(words).chain(["a".into()]);
+        let command = Line::parse(line).map(|line| line.command);
+        assert_eq!(command, Ok(Command::Prepare { bundle: path.into(), id: "a".into() }));
     }
 }
 

@@ -1,7 +1,8 @@
 //! Options told from arguments, and what both may be.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
 use super::ParseError;
@@ -60,9 +61,11 @@ pub fn sort(
             sorted.rest.extend(words.drain(..));
         } else if text.len() > 1 && text.starts_with('-') {
             let (name, attached) = match text.split_once('=') {
-                Some((name, value)) => (name, Some(OsString::from(value))),
+                // As it is: a path need not be UTF-8.
+                Some((name, _)) => (name, word.as_bytes().splitn(2, |byte| *byte == b'=').nth(1)),
                 None => (text.as_str(), None),
             };
+            let attached = attached.map(|value| OsStr::from_bytes(value).to_owned());
             let Some((names, takes_value)) = options.iter().find(|(names, _)| names.contains(&name)) else {
                 return Err(ParseError::Option(name.to_owned()));
             };
