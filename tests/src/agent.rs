@@ -109,9 +109,24 @@ impl Agent {
     /// # Panics
     /// When it fails.
     pub fn service(&self, words: &[&str]) -> String {
-        let answer = self.call(&[&["init", "service"], words].concat());
-        assert_eq!(answer["code"], 0, "service {words:?}: {answer}");
-        answer["out"].as_str().expect("what it printed").to_string()
+        let ended = self.try_service(words);
+        assert_eq!(ended.code, 0, "service {words:?}: {ended:?}");
+        ended.out
+    }
+
+    /// Runs `service`, well or not.
+    pub fn try_service(&self, words: &[&str]) -> Ended {
+        Ended::from(&self.call(&[&["init", "service"], words].concat()))
+    }
+
+    /// Runs a program of the machine's own root.
+    pub fn host(&self, words: &[&str]) -> Ended {
+        Ended::from(&self.call(&[&["host"], words].concat()))
+    }
+
+    /// Waits until a field of what the supervisor knows about a service has a value; returns all that it knows then.
+    pub fn await_status(&self, name: &str, field: &str, value: &Value) -> Value {
+        self.call(&["await-status", name, field, &value.to_string()])
     }
 
     /// What the supervisor knows about a service.
@@ -130,6 +145,24 @@ impl Agent {
     pub fn pid(&self, target: &str) -> i64 {
         let found = self.call(&["find", target]);
         found["pid"].as_i64().unwrap_or_else(|| panic!("there is no {target}"))
+    }
+}
+
+/// How a command in the machine ended.
+#[derive(Debug, Clone)]
+pub struct Ended {
+    /// Its exit status; that of a signal is -1.
+    pub code: i64,
+    /// What it printed.
+    pub out: String,
+    /// What it complained about.
+    pub err: String,
+}
+
+impl From<&Value> for Ended {
+    fn from(answer: &Value) -> Self {
+        let text = |key: &str| answer[key].as_str().unwrap_or_default().to_string();
+        Self { code: answer["code"].as_i64().unwrap_or(-1), out: text("out"), err: text("err") }
     }
 }
 

@@ -4,6 +4,8 @@
 //! |---|---|
 //! | `kills` | processes are killed, alone and together, under load |
 //! | `services` | services misbehave |
+//! | `probes` | services run and do not serve |
+//! | `memlogd` | packages speak to LinuxKit's log daemon |
 //! | `steps` | onboot steps and services that cannot work |
 //! | `full` | file systems are full |
 //! | `without` | the machine lacks something: console, cgroup v2, controllers, the time |
@@ -16,10 +18,13 @@
 mod dice;
 mod full;
 mod kills;
+mod memlogd;
 mod mute;
 mod power_cut;
+mod probes;
 mod services;
 mod steps;
+mod tended;
 mod without;
 
 /// How much is done: `full` with `LK_FAULTS=full`, else `short`.

@@ -6,14 +6,14 @@ use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Output};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::{Value, json};
 
-use crate::{notes, port, processes, watch};
+use crate::{host, notes, port, processes, terminal, watch};
 
 /// What `fill` writes.
 const FILLER: &str = "filler";
@@ -58,6 +58,10 @@ fn perform(words: &[&str]) -> Result<Value, String> {
             let other = || processes::find(target).filter(|process| process.pid != old);
             watch::until(&format!("another {target}"), other).map(|process| describe(&process))
         }
+        ["await-process", args @ ..] => {
+            let runs = || processes::all().into_iter().find(|process| process.args == args);
+            watch::until(&format!("a process {args:?}"), runs).map(|process| describe(&process))
+        }
         ["await-gone", target] => watch::until(&format!("the end of {target}"), || {
             (processes::count(target) == 0).then_some(Value::Null)
         }),
@@ -76,7 +80,21 @@ fn perform(words: &[&str]) -> Result<Value, String> {
         ["order", name, order] => {
             fs::write(notes::file(name, "orders"), order).map_err(text).map(|()| Value::Null)
         }
+        ["await-status", name, field, value] => await_status(name, field, value),
         ["init", args @ ..] => run(args),
+        ["host", args @ ..] => host::command(args).output().map(|out| ended(&out)).map_err(text),
+        ["terminal", rows, columns, args @ ..] => {
+            let [rows, columns] = [rows, columns].map(|number| number.parse().unwrap_or(0));
+            terminal::run(rows, columns, args)
+        }
+        ["signal", signal, target] => {
+            let signal: Signal = signal.parse().map_err(|_| "which signal?")?;
+            let process = processes::find(target).ok_or_else(|| format!("there is no {target}"))?;
+            kill(Pid::from_raw(process.pid), signal).map(|()| Value::Null).map_err(|e| e.to_string())
+        }
+        ["write", path, words] => fs::write(path, words).map_err(text).map(|()| Value::Null),
+        ["remove", path] => fs::remove_file(path).map_err(text).map(|()| Value::Null),
+        ["mkdir", path] => fs::create_dir(path).map_err(text).map(|()| Value::Null),
         ["read", path] => fs::read(path).map(|bytes| json!(String::from_utf8_lossy(&bytes))).map_err(text),
         ["size", dir] => Ok(json!(size(Path::new(dir)))),
         ["fill", dir] => fill(Path::new(dir)).map(Value::from),
@@ -117,6 +135,17 @@ fn await_start(name: &str, number: usize) -> Result<Value, String> {
     })
 }
 
+/// Waits until a field of what the supervisor knows about a service has this value (JSON).
+fn await_status(name: &str, field: &str, value: &str) -> Result<Value, String> {
+    let wanted: Value = serde_json::from_str(value).map_err(|e| format!("{value}: {e}"))?;
+    let path = format!("/run/lkb/services/{name}.json");
+    let status = || -> Option<Value> { serde_json::from_slice(&fs::read(&path).ok()?).ok() };
+    watch::until(&format!("{field} of {name} to be {value}"), || {
+        status().filter(|status| status[field] == wanted)
+    })
+    .map_err(|why| format!("{why}; it is {}", status().unwrap_or_default()))
+}
+
 fn ask(name: &str, question: &str) -> Result<String, String> {
     let path = notes::file(name, "sock");
     let failed = |error: std::io::Error| format!("asking {name} to {question}: {error}");
@@ -133,9 +162,13 @@ fn ask(name: &str, question: &str) -> Result<String, String> {
 /// Runs PID 1's binary by another name: `service`, `poweroff`.
 fn run(args: &[&str]) -> Result<Value, String> {
     let (name, args) = args.split_first().ok_or("run what?")?;
-    let out = Command::new("/proc/1/exe").arg0(name).args(args).output().map_err(text)?;
+    Command::new("/proc/1/exe").arg0(name).args(args).output().map(|out| ended(&out)).map_err(text)
+}
+
+/// What a command printed, and its exit status.
+fn ended(out: &Output) -> Value {
     let shown = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    Ok(json!({"code": out.status.code(), "out": shown(&out.stdout), "err": shown(&out.stderr)}))
+    json!({"code": out.status.code(), "out": shown(&out.stdout), "err": shown(&out.stderr)})
 }
 
 /// Uses up what space a file system has; returns the bytes that it took.

@@ -2,13 +2,17 @@
 
 mod agent;
 mod fork;
+mod host;
+mod memlogd;
 mod notes;
 mod port;
 mod processes;
 mod service;
+mod terminal;
 mod watch;
 mod writer;
 
+use std::path::Path;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
@@ -18,10 +22,13 @@ fn main() -> ExitCode {
     let words: Vec<&str> = args.iter().map(String::as_str).collect();
     let done = match words.as_slice() {
         _ if name.ends_with("containerd") => service::until_terminated(),
-        ["serve", name] => service::serve(name),
+        _ if name.ends_with("operator") => host::start_agent(),
+        ["serve", name, orders @ ..] => service::serve(name, orders),
         ["agent"] => agent::serve(),
         ["write", dir] => writer::write(dir.as_ref()),
         ["hang"] => service::until_terminated(),
+        ["host", program, args @ ..] => host::exec(program, args),
+        ["check", path] => return ExitCode::from(u8::from(!Path::new(path).exists())),
         ["fail", code] => return ExitCode::from(code.parse().unwrap_or(1)),
         ["say", text] => {
             println!("{text}");

@@ -70,7 +70,7 @@ fn is_meant(target: &str, process: &Process) -> bool {
         ("shim", name) => {
             program.contains("containerd-shim") && args.windows(2).any(|pair| pair == ["-id", name])
         }
-        ("service", name) => args.get(1..) == Some(&["serve", name][..]) && program.ends_with("trouble"),
+        ("service", name) => args.get(1..3) == Some(&["serve", name][..]) && program.ends_with("trouble"),
         _ => false,
     }
 }

@@ -1,23 +1,31 @@
 //! A service: it serves, and misbehaves on demand.
 
 use std::io::{BufRead, BufReader, Write};
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{SigSet, Signal};
 
-use crate::{fork, notes};
+use crate::{fork, memlogd, notes};
 
 /// How often it was asked for its count.
 static COUNT: AtomicU64 = AtomicU64::new(0);
 /// Whether it takes no notice of SIGTERM.
 static DEAF: AtomicBool = AtomicBool::new(false);
+/// Whether it says nothing by itself.
+static HUSHED: AtomicBool = AtomicBool::new(false);
+/// Whether it accepts no more connections.
+static CLOSED: AtomicBool = AtomicBool::new(false);
 
-/// Serves as `name` until SIGTERM.
-pub fn serve(name: &str) -> Result<(), String> {
+/// Serves as `name` until SIGTERM, after it has done what `orders` say.
+pub fn serve(name: &str, orders: &[&str]) -> Result<(), String> {
     obey_term()?;
     let _lock = notes::note_start(name)?;
+    for words in orders {
+        order(words, name);
+    }
     if let Ok(orders) = std::fs::read_to_string(notes::file(name, "orders")) {
         order(orders.trim(), name);
     }
@@ -86,6 +94,22 @@ fn order(order: &str, name: &str) -> String {
             std::thread::spawn(work);
             String::new()
         }
+        "beat" => {
+            let line = format!("{name} beats");
+            std::thread::spawn(move || beat(&line, Duration::from_millis(number as u64)));
+            String::new()
+        }
+        "hush" => {
+            HUSHED.store(true, Ordering::Relaxed);
+            String::new()
+        }
+        "listen" => listen(rest.parse().unwrap_or(0)).map_or_else(|e| e.to_string(), |()| String::new()),
+        "close" => close(rest.parse().unwrap_or(0)).map_or_else(|e| e.to_string(), |()| String::new()),
+        "await-log" => memlogd::await_line(rest).unwrap_or_else(|e| e.to_string()),
+        "log-as" => {
+            let (log, line) = rest.split_once(' ').unwrap_or((rest, ""));
+            memlogd::log(log, line).map_or_else(|e| e.to_string(), |()| String::new())
+        }
         _ => format!("unknown order {order:?}"),
     }
 }
@@ -123,4 +147,30 @@ fn work() {
         println!("work {number}");
         std::thread::yield_now();
     }
+}
+
+/// Says the same line again and again.
+fn beat(line: &str, pause: Duration) {
+    while !HUSHED.load(Ordering::Relaxed) {
+        println!("{line}");
+        std::thread::sleep(pause);
+    }
+}
+
+/// Accepts connections to a port of loopback, and ends each.
+fn listen(port: u16) -> std::io::Result<()> {
+    let listener = TcpListener::bind((Ipv4Addr::UNSPECIFIED, port))?;
+    std::thread::spawn(move || {
+        while !CLOSED.load(Ordering::Relaxed) {
+            // One that is gone already was accepted, too.
+            drop(listener.accept());
+        }
+    });
+    Ok(())
+}
+
+/// Accepts no more connections: one last wakes who waits for them.
+fn close(port: u16) -> std::io::Result<()> {
+    CLOSED.store(true, Ordering::Relaxed);
+    TcpStream::connect((Ipv4Addr::LOCALHOST, port)).map(drop)
 }
