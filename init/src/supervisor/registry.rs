@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
 
-use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::board::Board;
 use super::console;
 use super::dependencies::{Dependencies, Standing};
-use super::driver::{self, Driver, Order, Surroundings, is_down};
+use super::driver::{self, Driver, Given, Order, Surroundings, is_down};
 use super::machine::KILL_PATIENCE;
 use super::plan::Service;
 use super::reports::Reports;
@@ -40,7 +40,7 @@ pub struct Registry {
 
 #[derive(Debug)]
 struct Entry {
-    orders: mpsc::Sender<Order>,
+    orders: mpsc::Sender<Given>,
     status: watch::Receiver<ServiceStatus>,
     /// How long it may take to stop.
     stop_limit: Duration,
@@ -85,7 +85,7 @@ impl Registry {
     /// Tells all services the same.
     pub async fn tell_all(&self, order: &Order) {
         for entry in self.services.values() {
-            entry.tell(order.clone()).await;
+            entry.give(order.clone()).await;
         }
     }
 
@@ -118,8 +118,8 @@ impl Registry {
                     // One that does not stop must not keep those below it from being asked.
                     drop(timeout_at(deadline, other.wait_for(|status| is_down(status.state))).await);
                 }
-                // A driver ends with the supervisor only.
-                drop(orders.send(Order::ShutDown).await);
+                // A driver ends with the supervisor only; whether it has heard is told by its state.
+                drop(orders.send((Order::ShutDown, oneshot::channel().0)).await);
                 let down = status.wait_for(|status| is_down(status.state));
                 let late = timeout_at(begun + limit, down).await.is_err();
                 late.then_some((name, limit))
@@ -225,9 +225,19 @@ impl Registry {
 }
 
 impl Entry {
+    /// Gives an order and waits until it was taken: the status is not from before then, and says nothing of an
+    /// earlier failure.
     async fn tell(&self, order: Order) {
+        // It is told by the sender's end.
+        drop(self.give(order).await.await);
+    }
+
+    /// Gives an order.
+    async fn give(&self, order: Order) -> oneshot::Receiver<()> {
+        let (by, heard) = oneshot::channel();
         // A driver ends with the supervisor only.
-        drop(self.orders.send(order).await);
+        drop(self.orders.send((order, by)).await);
+        heard
     }
 
     fn now(&self) -> ServiceStatus {

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `kills` | processes are killed, alone and together, under load |
 //! | `services` | services misbehave |
+//! | `chains` | services are stopped that others require |
 //! | `probes` | services run and do not serve |
 //! | `memlogd` | packages speak to LinuxKit's log daemon |
 //! | `steps` | onboot steps and services that cannot work |
@@ -15,6 +16,7 @@
 //! `make test` runs a short form of each; `LK_FAULTS=full`, which `make faults` sets, the whole. `LK_FAULTS_SEED` is what
 //! the order of random faults comes from (1 unless set).
 
+mod chains;
 mod dice;
 mod full;
 mod kills;

@@ -11,7 +11,7 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use image_layout::Probe;
-use tokio::sync::{Mutex, Semaphore, mpsc, watch};
+use tokio::sync::{Mutex, Semaphore, mpsc, oneshot, watch};
 
 pub use ledger::now;
 
@@ -56,6 +56,9 @@ pub enum Order {
     /// The machine goes down: stop, without forgetting that it is wanted.
     ShutDown,
 }
+
+/// An order on its way; the sender is dropped when the order was taken, and the status tells what came of it at once.
+pub type Given = (Order, oneshot::Sender<()>);
 
 type Work = Pin<Box<dyn Future<Output = Option<Event>>>>;
 
@@ -145,7 +148,7 @@ impl<E: Engine + 'static> Driver<E> {
     }
 
     /// Runs until nobody can give orders any more.
-    pub async fn run(mut self, mut orders: mpsc::Receiver<Order>) {
+    pub async fn run(mut self, mut orders: mpsc::Receiver<Given>) {
         let mut news = self.board.watch();
         // Before any order: a task that runs must not be taken for the remains of a dead one.
         if let Some(before) = self.before.take() {
@@ -153,9 +156,13 @@ impl<E: Engine + 'static> Driver<E> {
         }
         self.publish();
         loop {
+            let mut heard = None;
             let event = tokio::select! {
-                order = orders.recv() => match order {
-                    Some(order) => Some(self.event_of(order)),
+                given = orders.recv() => match given {
+                    Some((order, by)) => {
+                        heard = Some(by);
+                        Some(self.event_of(order))
+                    }
                     None => return,
                 },
                 event = first(&mut self.queue) => event,
@@ -170,6 +177,7 @@ impl<E: Engine + 'static> Driver<E> {
                 // Something was done; it may have been the last thing.
                 None => self.publish(),
             }
+            drop(heard);
         }
     }
 
