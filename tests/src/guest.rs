@@ -21,8 +21,10 @@ use crate::{PATIENCE, image, root, write_log};
 pub enum Engine {
     /// init itself.
     Embedded,
-    /// containerd.
+    /// containerd, which runs containers by runc.
     Containerd,
+    /// containerd, which runs them by init's own runtime.
+    Shim,
 }
 
 impl Engine {
@@ -31,6 +33,7 @@ impl Engine {
         match self {
             Self::Embedded => "embedded",
             Self::Containerd => "containerd",
+            Self::Shim => "shim",
         }
     }
 }

@@ -70,7 +70,7 @@ fn storm(engine: Engine, ours: &[&str], rounds: usize) {
 
     let services: Vec<String> = SERVICES.iter().map(|name| format!("service:{name}")).collect();
     let shims: Vec<String> = match engine {
-        Engine::Containerd => SERVICES.iter().map(|name| format!("shim:{name}")).collect(),
+        Engine::Containerd | Engine::Shim => SERVICES.iter().map(|name| format!("shim:{name}")).collect(),
         Engine::Embedded => Vec::new(),
     };
     let all: Vec<&str> =

@@ -7,6 +7,7 @@
 //! | `chains` | services are stopped that others require |
 //! | `probes` | services run and do not serve |
 //! | `memlogd` | packages speak to LinuxKit's log daemon |
+//! | `ctr` | containerd's client has its way with services |
 //! | `steps` | onboot steps and services that cannot work |
 //! | `full` | file systems are full |
 //! | `without` | the machine lacks something: console, cgroup v2, controllers, the time |
@@ -17,6 +18,7 @@
 //! the order of random faults comes from (1 unless set).
 
 mod chains;
+mod ctr;
 mod dice;
 mod full;
 mod kills;
