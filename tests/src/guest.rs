@@ -14,6 +14,7 @@ use tempfile::TempDir;
 use crate::agent::Agent;
 use crate::console::Console;
 use crate::lines::Lines;
+use crate::qmp::Qmp;
 use crate::{PATIENCE, image, root, write_log};
 
 /// What runs the services.
@@ -53,6 +54,8 @@ pub struct Setup {
     pub date: Option<&'static str>,
     /// Whether time is the number of instructions, and passes at once while nothing runs.
     pub counted_time: bool,
+    /// More arguments for qemu.
+    pub devices: &'static [&'static str],
     /// A raw disk, and where its writes are noted (see [`crate::write_log`]).
     pub disk: Option<(PathBuf, PathBuf)>,
 }
@@ -66,6 +69,7 @@ impl Default for Setup {
             append: String::new(),
             date: None,
             counted_time: false,
+            devices: &[],
             disk: None,
         }
     }
@@ -79,7 +83,7 @@ pub struct Guest {
     writes: Lines,
     process: Mutex<Child>,
     /// Holds the sockets.
-    _dir: TempDir,
+    dir: TempDir,
 }
 
 impl Guest {
@@ -100,7 +104,7 @@ impl Guest {
         let console = Console::reading(process.stdout.take().expect("qemu's standard output"));
         let agent = Agent::new(connection(agent));
         let writes = Lines::reading(connection(writes));
-        Self { console, agent, writes, process: Mutex::new(process), _dir: dir }
+        Self { console, agent, writes, process: Mutex::new(process), dir }
     }
 
     /// The serial console.
@@ -119,6 +123,12 @@ impl Guest {
     #[must_use]
     pub fn writes(&self) -> &Lines {
         &self.writes
+    }
+
+    /// qemu's control socket.
+    #[must_use]
+    pub fn qmp(&self) -> Qmp {
+        Qmp::connect(&self.dir.path().join("qmp"))
     }
 
     /// Waits for a line on the console.
@@ -221,6 +231,8 @@ fn command(built: &Path, dir: &Path, setup: &Setup) -> Command {
         qemu.arg("-chardev").arg(format!("socket,id={name},path={}", socket.display()));
         qemu.arg("-device").arg(format!("virtserialport,chardev={name},name={name}"));
     }
+    qemu.arg("-qmp").arg(format!("unix:{},server=on,wait=off", dir.join("qmp").display()));
+    qemu.args(setup.devices);
     if setup.counted_time {
         qemu.args(["-icount", "shift=0,sleep=off"]);
     }

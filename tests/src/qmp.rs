@@ -6,6 +6,8 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
+use crate::PATIENCE;
+
 /// An open control connection.
 #[derive(Debug)]
 pub struct Qmp {
@@ -22,6 +24,7 @@ impl Qmp {
     pub fn connect(socket: &Path) -> Self {
         let write = UnixStream::connect(socket)
             .unwrap_or_else(|e| panic!("connecting to qemu's {}: {e}", socket.display()));
+        write.set_read_timeout(Some(PATIENCE)).expect("a limit for reading from qemu");
         let read = BufReader::new(write.try_clone().expect("a second handle on the socket"));
         let mut qmp = Self { write, read };
         qmp.message();
@@ -41,6 +44,19 @@ impl Qmp {
             assert!(answer.get("error").is_none(), "qemu: {command}: {answer}");
             if let Some(value) = answer.get("return") {
                 return value.clone();
+            }
+        }
+    }
+
+    /// Waits for an event, and returns what it tells.
+    ///
+    /// # Panics
+    /// When qemu ends before.
+    pub fn await_event(&mut self, name: &str) -> Value {
+        loop {
+            let message = self.message();
+            if message["event"] == name {
+                return message["data"].clone();
             }
         }
     }

@@ -8,6 +8,7 @@
 //! | `probes` | services run and do not serve |
 //! | `memlogd` | packages speak to LinuxKit's log daemon |
 //! | `ctr` | containerd's client has its way with services |
+//! | `hang` | the supervisor hangs, and PID 1 |
 //! | `steps` | onboot steps and services that cannot work |
 //! | `full` | file systems are full |
 //! | `without` | the machine lacks something: console, cgroup v2, controllers, the time |
@@ -21,6 +22,7 @@ mod chains;
 mod ctr;
 mod dice;
 mod full;
+mod hang;
 mod kills;
 mod memlogd;
 mod mute;
