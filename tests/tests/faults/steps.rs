@@ -3,6 +3,7 @@
 use std::sync::OnceLock;
 
 use lk_tests::guest::{Engine, Guest, Setup, Watched};
+use serde_json::{Value, json};
 
 fn machine() -> Watched<'static> {
     static MACHINE: OnceLock<Guest> = OnceLock::new();
@@ -63,6 +64,46 @@ fn a_machine_that_must_not_run_without_a_step_powers_off_when_it_fails() {
     let guest = guest.watched();
     guest.console().wait_end(lk_tests::PATIENCE);
     told(&guest, &["-needed: FAILED: exited with code 4"]);
+    told(&guest, &["reboot: Power down"]);
     let console = guest.console().text();
     assert!(!console.contains("this is too late"), "the next step ran all the same");
+}
+
+#[test]
+fn a_machine_whose_step_may_succeed_the_next_time_is_rebooted_when_it_fails() {
+    let guest = Guest::boot(Engine::Embedded, "try-again", &Setup::default());
+    let guest = guest.watched();
+    guest.console().wait_end(lk_tests::PATIENCE);
+    told(&guest, &["-needed: FAILED: exited with code 4"]);
+    told(&guest, &["supervisor: rebooting: onboot ", "-needed failed"]);
+    told(&guest, &["reboot: Restarting system"]);
+    let console = guest.console().text();
+    assert!(!console.contains("this is too late"), "the next step ran all the same");
+}
+
+#[test]
+fn a_machine_that_lacks_a_step_starts_no_service_but_those_that_an_operator_asks_for() {
+    let guest = Guest::boot(Engine::Embedded, "withhold", &Setup::default());
+    let guest = guest.watched();
+    guest.wait("supervisor: NO SERVICES ARE STARTED: onboot ");
+    told(&guest, &["-needed failed", "onFailure is `stop`"]);
+    let agent = guest.agent();
+    let listed: Vec<Value> = serde_json::from_str(&agent.service(&["list", "--json"])).expect("JSON");
+    let steady = listed.iter().find(|service| service["name"] == "steady").expect("the service");
+    assert_eq!(
+        (&steady["state"], &steady["wanted"], &steady["starts"]),
+        (&json!("stopped"), &json!(false), &json!(0)),
+    );
+    assert!(steady["problem"].as_str().is_some_and(|why| why.ends_with("-needed failed")), "{steady}");
+    // What did not start by itself does not when a new supervisor comes either.
+    let supervisor = agent.pid("supervisor");
+    agent.kill(&["supervisor"]);
+    agent.call(&["await-other", "supervisor", &supervisor.to_string()]);
+    agent.call(&["await-answer", "service", "list"]);
+    assert_eq!(agent.starts("steady"), 0);
+    agent.service(&["start", "steady"]);
+    assert_eq!(agent.await_start("steady", 1), 1);
+    assert!(!guest.console().text().contains("this is too late"), "the next step ran all the same");
+    guest.power_off();
+    told(&guest, &["reboot: Power down"]);
 }
