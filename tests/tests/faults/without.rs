@@ -1,10 +1,15 @@
 //! Machines that lack something.
 
 use lk_tests::guest::{Engine, Guest, Setup};
+use lk_tests::image::out_dir;
 
 /// Boots, looks that services serve and come back when they are killed, and powers off.
 fn serves(setup: &Setup) -> String {
-    let guest = Guest::boot(Engine::Embedded, "plain", setup);
+    case_serves("plain", setup)
+}
+
+fn case_serves(case: &str, setup: &Setup) -> String {
+    let guest = Guest::boot(Engine::Embedded, case, setup);
     let guest = guest.watched();
     let agent = guest.agent();
     agent.await_start("victim", 1);
@@ -56,4 +61,25 @@ fn a_machine_without_cgroup_v2_serves() {
 fn a_machine_without_cgroup_controllers_serves() {
     let disabled = ["memory", "pids", "cpu", "cpuset", "io"].map(|name| format!("cgroup_disable={name}"));
     serves(&Setup { append: disabled.join(" "), ..Setup::default() });
+}
+
+#[test]
+fn a_machine_with_too_little_memory_says_how_much_it_needs_and_with_that_it_serves() {
+    // Too much for the small machine. One that is smaller still never comes to init: its kernel panics while it unpacks.
+    const FILLER: u64 = 96 << 20;
+    let filler = std::fs::File::create(out_dir().join("filler")).expect("a large file");
+    filler.set_len(FILLER).expect("giving it its size");
+    let small = Setup { memory: 296, append: "panic=-1".into(), ..Setup::default() };
+    let needed = {
+        let guest = Guest::boot(Engine::Embedded, "cut-off", &small);
+        let guest = guest.watched();
+        let line = guest.wait("the initramfs was cut off (");
+        guest.console().wait_end(lk_tests::PATIENCE);
+        let words = line.rsplit_once("(qemu: -m ").and_then(|(_, rest)| rest.split_once(')'));
+        let needed = words.and_then(|(number, _)| number.parse().ok());
+        needed.unwrap_or_else(|| panic!("no amount of memory in {line:?}"))
+    };
+    println!("it asks for {needed} MiB");
+    assert!(needed > small.memory && needed < 512, "{needed} MiB");
+    case_serves("cut-off", &Setup { memory: needed, ..Setup::default() });
 }
