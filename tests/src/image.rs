@@ -33,6 +33,20 @@ pub fn run_lkb(args: &[&str]) -> Output {
         .unwrap_or_else(|e| panic!("{}: {e}: run `make` first", lkb.display()))
 }
 
+/// Builds kernel and initrd of a configuration; returns what `lkb run` is given.
+///
+/// # Panics
+/// When the build fails.
+#[must_use]
+pub fn build_initrd(name: &str, yaml: &Path) -> PathBuf {
+    let dir = out_dir();
+    let (dir_text, yaml) = (dir.to_str().expect("a UTF-8 path"), yaml.to_str().expect("a UTF-8 path"));
+    let args = ["build", "--format", "kernel+initrd", "--name", name, "--dir", dir_text, yaml];
+    let out = run_lkb(&args);
+    assert!(out.status.success(), "lkb {args:?}: {}", String::from_utf8_lossy(&out.stderr));
+    dir.join(name)
+}
+
 /// Builds the example into `dir` and returns the disk image.
 ///
 /// # Panics

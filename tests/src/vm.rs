@@ -26,6 +26,8 @@ pub struct Setup {
     pub disks: Vec<String>,
     /// The cloud around it; `None` is no metadata service at all.
     pub cloud: Option<Instance>,
+    /// Where its boot is drawn.
+    pub chart: Option<PathBuf>,
 }
 
 /// A running machine. Dropping it kills it; when the test fails, its console is kept.
@@ -59,6 +61,9 @@ impl Vm {
         }
         for disk in &setup.disks {
             command.arg("--disk").arg(disk);
+        }
+        if let Some(chart) = &setup.chart {
+            command.arg("--boot-chart").arg(chart);
         }
         command.arg(image).stdin(Stdio::null()).stdout(Stdio::piped()).process_group(0);
         let mut child = command.spawn().expect("starting lkb run");

@@ -22,7 +22,7 @@ fn a_disk_with_a_foreign_signature_is_left_alone_byte_for_byte() {
     let disk = Disk::blank(dir.path(), 64);
     run("mkswap", &[text(disk.path())]);
     let before = disk.fingerprint();
-    let mut vm = Vm::boot(ldap(), dir.path(), &Setup { disks: vec![disk.argument()], cloud: None });
+    let mut vm = Vm::boot(ldap(), dir.path(), &Setup { disks: vec![disk.argument()], ..Setup::default() });
     assert!(
         vm.search("dc=example,dc=org", "password").contains("o: Example"),
         "LDAP serves from memory instead"
@@ -49,7 +49,7 @@ fn a_full_disk_is_named_with_the_service_that_needs_it_and_keeps_what_it_holds()
     run("mke2fs", &[&args[..], &["46M"]].concat());
     fill(&disk);
 
-    let mut vm = Vm::boot(ldap(), dir.path(), &Setup { disks: vec![disk.argument()], cloud: None });
+    let mut vm = Vm::boot(ldap(), dir.path(), &Setup { disks: vec![disk.argument()], ..Setup::default() });
     let line = vm.wait("the disk is full");
     assert!(line.contains("slapd"), "the service is not named: {line}");
     assert!(line.contains("/var/lib/openldap"), "the directory is not named: {line}");

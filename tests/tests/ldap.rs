@@ -34,7 +34,7 @@ fn add(vm: &Vm, suffix: &str, password: &str, ldif: &str) {
 fn a_blank_disk_is_formatted_and_mounted_and_ldap_serves_the_defaults_from_it() {
     let dir = directory();
     let disk = Disk::blank(dir.path(), 1024);
-    let setup = Setup { disks: vec![disk.argument()], cloud: None };
+    let setup = Setup { disks: vec![disk.argument()], ..Setup::default() };
     let mut vm = Vm::boot(ldap(), dir.path(), &setup);
     let found = vm.search(SUFFIX, PASSWORD);
     assert!(found.contains("o: Example"), "{found}");
@@ -85,7 +85,7 @@ fn the_cloud_sets_suffix_password_and_organisation_and_lets_its_key_in() {
         user_data: Some(USER_DATA.into()),
         keys: vec![("mine".into(), public.clone())],
     };
-    let setup = Setup { disks: vec![disk.argument()], cloud: Some(cloud) };
+    let setup = Setup { disks: vec![disk.argument()], cloud: Some(cloud), ..Setup::default() };
     let mut vm = Vm::boot(ldap(), dir.path(), &setup);
 
     let found = vm.search("dc=ol,dc=lab", "totolitoto");
@@ -158,7 +158,7 @@ fn user_data_that_is_not_json_is_kept_as_it_is_and_the_defaults_serve() {
         user_data: Some(b"#!/bin/sh\necho \xff\0\n".to_vec()),
         keys: vec![("k".into(), public)],
     };
-    let vm = Vm::boot(ldap(), dir.path(), &Setup { disks: vec![], cloud: Some(cloud) });
+    let vm = Vm::boot(ldap(), dir.path(), &Setup { cloud: Some(cloud), ..Setup::default() });
     assert!(vm.search(SUFFIX, PASSWORD).contains("o: Example"));
     let kept = vm.guest(&key, "od -An -c /var/config/userdata; stat -c %a /var/config/userdata");
     assert!(kept.contains("377") && kept.contains("\\0") && kept.ends_with("600\n"), "{kept}");
@@ -174,7 +174,7 @@ fn user_data_of_ten_megabytes_is_refused_by_size_and_the_key_still_logs_in() {
         user_data: Some(vec![b'x'; 10 << 20]),
         keys: vec![("k".into(), public)],
     };
-    let vm = Vm::boot(ldap(), dir.path(), &Setup { disks: vec![], cloud: Some(cloud) });
+    let vm = Vm::boot(ldap(), dir.path(), &Setup { cloud: Some(cloud), ..Setup::default() });
     assert!(vm.search(SUFFIX, PASSWORD).contains("o: Example"));
     assert_eq!(vm.guest(&key, "test -e /var/config/userdata || echo absent"), "absent\n");
     let line = vm.wait("user-data");
@@ -189,7 +189,7 @@ fn a_user_data_key_that_would_leave_the_directory_is_refused_by_name_and_the_oth
         r#"{"../../etc/passwd": {"content": "root::0:0"}, "ldap_suffix": {"content": "dc=still,dc=good"}}"#;
     let cloud =
         Instance { name: "up".into(), user_data: Some(user_data.into()), keys: vec![("k".into(), public)] };
-    let vm = Vm::boot(ldap(), dir.path(), &Setup { disks: vec![], cloud: Some(cloud) });
+    let vm = Vm::boot(ldap(), dir.path(), &Setup { cloud: Some(cloud), ..Setup::default() });
     assert!(vm.search("dc=still,dc=good", PASSWORD).contains("dn: dc=still,dc=good"));
     assert!(vm.console().text().contains("../../etc/passwd"), "the refused key is not named");
     assert_eq!(vm.guest(&key, "grep -c '^root::0:0' /hostroot/etc/passwd || true"), "0\n");

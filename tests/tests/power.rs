@@ -10,7 +10,7 @@ fn sigint_and_sigterm_reboot_and_sigusr2_powers_off() {
     let dir = tempfile::tempdir().expect("a temporary directory");
     let (key, public) = ssh_key(dir.path());
     let cloud = Instance { name: "power".into(), user_data: None, keys: vec![("k".into(), public)] };
-    let mut vm = Vm::boot(ldap(), dir.path(), &Setup { disks: vec![], cloud: Some(cloud) });
+    let mut vm = Vm::boot(ldap(), dir.path(), &Setup { cloud: Some(cloud), ..Setup::default() });
     for signal in ["INT", "TERM"] {
         // sshd may take the connection with it before the exit status comes.
         assert_eq!(vm.guest(&key, "cat /proc/1/comm"), "init\n");
@@ -28,7 +28,7 @@ fn the_root_is_read_only_and_nothing_is_copied_and_modules_came_by_themselves() 
     let dir = tempfile::tempdir().expect("a temporary directory");
     let (key, public) = ssh_key(dir.path());
     let cloud = Instance { name: "root".into(), user_data: None, keys: vec![("k".into(), public)] };
-    let vm = Vm::boot(ldap(), dir.path(), &Setup { disks: vec![], cloud: Some(cloud) });
+    let vm = Vm::boot(ldap(), dir.path(), &Setup { cloud: Some(cloud), ..Setup::default() });
     let mounts = vm.guest(&key, "cat /proc/1/mountinfo");
     let root = mounts.lines().find(|l| l.split(' ').nth(4) == Some("/")).expect("a root");
     assert!(root.split(' ').nth(5).is_some_and(|o| o.split(',').any(|o| o == "ro")), "{root}");

@@ -22,7 +22,7 @@ fn boots_from(kind: Kind, root: &str, file_system: &str) {
     let machine = split(YAML, dir.path(), kind, root);
     println!("{kind:?}: {} bytes of initrd", machine.initrd_size);
     let cloud = Instance { name: "root".into(), user_data: None, keys: vec![("k".into(), public)] };
-    let setup = Setup { disks: vec![machine.argument()], cloud: Some(cloud) };
+    let setup = Setup { disks: vec![machine.argument()], cloud: Some(cloud), ..Setup::default() };
     let mut vm = Vm::boot(&machine.prefix, dir.path(), &setup);
     vm.wait("Welcome to LinuxKit");
     assert!(vm.search("dc=example,dc=org", "password").contains("o: Example"), "LDAP does not serve");
@@ -130,7 +130,7 @@ fn a_root_that_does_not_come_is_said_with_what_there_is_instead_and_the_machine_
     let dir = directory();
     let machine: Split =
         split("examples/minimal.yml", dir.path(), Kind::Erofs, "root=LABEL=other lkb.rootwait=3");
-    let setup = Setup { disks: vec![machine.argument()], cloud: None };
+    let setup = Setup { disks: vec![machine.argument()], ..Setup::default() };
     let vm = Vm::boot(&machine.prefix, dir.path(), &setup);
     let line = vm.wait("/dev/vda ");
     assert!(line.contains("erofs") && line.contains(&format!("UUID={UUID}")), "{line}");
