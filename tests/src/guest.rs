@@ -82,6 +82,8 @@ pub struct Guest {
     agent: Agent,
     writes: Lines,
     process: Mutex<Child>,
+    /// How many times more it is looked at, if that is known.
+    looks: Mutex<Option<usize>>,
     /// Holds the sockets.
     dir: TempDir,
 }
@@ -104,7 +106,7 @@ impl Guest {
         let console = Console::reading(process.stdout.take().expect("qemu's standard output"));
         let agent = Agent::new(connection(agent));
         let writes = Lines::reading(connection(writes));
-        Self { console, agent, writes, process: Mutex::new(process), dir }
+        Self { console, agent, writes, process: Mutex::new(process), looks: Mutex::default(), dir }
     }
 
     /// The serial console.
@@ -159,6 +161,13 @@ impl Guest {
         process.wait().expect("waiting for qemu");
     }
 
+    /// Cut off when so many tests have looked at it: machines that several share are never dropped.
+    #[must_use]
+    pub fn ending_after(mut self, looks: usize) -> Self {
+        self.looks = Mutex::new(Some(looks));
+        self
+    }
+
     /// To be held by a test while it looks at this machine: shows the console when the test fails.
     #[must_use]
     pub fn watched(&self) -> Watched<'_> {
@@ -192,6 +201,11 @@ impl Drop for Watched<'_> {
         if std::thread::panicking() {
             let name = std::thread::current().name().unwrap_or("machine").replace("::", "-");
             crate::console::keep(&name, &self.0.console);
+        }
+        let mut looks = self.0.looks.lock().unwrap_or_else(PoisonError::into_inner);
+        *looks = looks.map(|left| left.saturating_sub(1));
+        if *looks == Some(0) {
+            self.0.cut();
         }
     }
 }

@@ -10,10 +10,14 @@ use serde_json::{Value, json};
 /// The client, and the namespace of services.
 const CTR: [&str; 3] = ["/usr/bin/ctr", "-n", "services.linuxkit"];
 
+/// How many tests there are in this file: the machine has much to do, and ends with the last.
+const TESTS: usize = 4;
+
 fn machine(service: &str) -> Watched<'static> {
     static MACHINE: OnceLock<Guest> = OnceLock::new();
     let setup = || Setup { processors: 2, memory: 768, ..Setup::default() };
-    let guest = MACHINE.get_or_init(|| Guest::boot(Engine::Shim, "ctr", &setup())).watched();
+    let boot = || Guest::boot(Engine::Shim, "ctr", &setup()).ending_after(TESTS);
+    let guest = MACHINE.get_or_init(boot).watched();
     guest.agent().await_status(service, "ready", &json!(true));
     guest
 }

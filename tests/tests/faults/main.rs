@@ -4,9 +4,7 @@
 //! |---|---|
 //! | `kills` | processes are killed, alone and together, under load |
 //! | `services` | services misbehave |
-//! | `chains` | services are stopped that others require |
-//! | `probes` | services run and do not serve |
-//! | `memlogd` | packages speak to LinuxKit's log daemon |
+//! | `tended` | services are stopped that others require; run and do not serve; speak to LinuxKit's log daemon |
 //! | `ctr` | containerd's client has its way with services |
 //! | `hang` | the supervisor hangs, and PID 1 |
 //! | `steps` | onboot steps and services that cannot work |
@@ -18,16 +16,13 @@
 //! `make test` runs a short form of each; `LK_FAULTS=full`, which `make faults` sets, the whole. `LK_FAULTS_SEED` is what
 //! the order of random faults comes from (1 unless set).
 
-mod chains;
 mod ctr;
 mod dice;
 mod full;
 mod hang;
 mod kills;
-mod memlogd;
 mod mute;
 mod power_cut;
-mod probes;
 mod services;
 mod steps;
 mod tended;

@@ -3,7 +3,7 @@
 use lk_tests::PATIENCE;
 use serde_json::Value;
 
-use crate::tended::machine;
+use super::machine;
 
 /// A line as a reader of the log gets it: whose it is, and when it was said.
 fn read(answer: &str) -> (String, String) {

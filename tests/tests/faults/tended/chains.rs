@@ -4,7 +4,7 @@ use lk_tests::PATIENCE;
 use lk_tests::agent::Agent;
 use serde_json::{Value, json};
 
-use crate::tended::{came_in_order, events, machine};
+use super::{came_in_order, events, machine};
 
 /// What `service COMMAND NAME --json` says, which has to do what it is told.
 fn told(agent: &Agent, command: &str, name: &str) -> Value {

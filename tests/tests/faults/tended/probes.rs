@@ -2,12 +2,13 @@
 
 use lk_tests::PATIENCE;
 use lk_tests::agent::Agent;
+use lk_tests::guest::Watched;
 use serde_json::{Value, json};
 
-use crate::tended::{came_in_order, events, machine};
+use super::{came_in_order, events, machine};
 
 /// Looks that a service runs without being ready until it is `made` so.
-fn is_ready_when(service: &str, made: impl Fn(&Agent)) {
+fn is_ready_when(service: &str, made: impl Fn(&Agent)) -> Watched<'static> {
     let guest = machine(&[service]);
     let agent = guest.agent();
     agent.await_status(service, "state", &json!("running"));
@@ -17,12 +18,13 @@ fn is_ready_when(service: &str, made: impl Fn(&Agent)) {
     made(agent);
     let status = agent.await_status(service, "ready", &json!(true));
     assert_eq!((&status["starts"], &status["problem"]), (&json!(1), &Value::Null), "{status}");
+    guest
 }
 
 #[test]
 fn a_service_is_ready_when_its_file_exists_and_who_comes_after_it_starts_then() {
     let path = "/tmp/trouble/by-file.ready";
-    is_ready_when("by-file", |agent| {
+    let guest = is_ready_when("by-file", |agent| {
         let follower = agent.status("follower");
         assert_eq!(
             (&follower["state"], &follower["starts"], &follower["problem"]),
@@ -30,7 +32,7 @@ fn a_service_is_ready_when_its_file_exists_and_who_comes_after_it_starts_then() 
         );
         agent.call(&["write", path, ""]);
     });
-    let guest = machine(&["follower"]);
+    guest.agent().await_start("follower", 1);
     let order = [("by-file", "ready", json!(true)), ("follower", "to", json!("starting"))];
     came_in_order(&events(guest.agent()), &order);
 }

@@ -1,4 +1,14 @@
-//! The machine of `chains`, `probes` and `memlogd`. Each test has services of its own in it.
+//! Services that wait for each other and are asked how they are. All in one machine, each test with services of its own.
+//!
+//! | file | what is looked at |
+//! |---|---|
+//! | `chains` | services that require others, and what an operator's command does to them |
+//! | `probes` | services that are asked whether they serve |
+//! | `memlogd` | a package that speaks to LinuxKit's log daemon |
+
+mod chains;
+mod memlogd;
+mod probes;
 
 use std::sync::OnceLock;
 
@@ -6,11 +16,15 @@ use lk_tests::agent::Agent;
 use lk_tests::guest::{Engine, Guest, Setup, Watched};
 use serde_json::Value;
 
-/// The machine, once `services` serve in it.
+/// How many tests there are in these files: the machine has much to do, and ends with the last.
+const TESTS: usize = 15;
+
+/// The machine, once `services` serve in it. To be asked for once by each test.
 pub fn machine(services: &[&str]) -> Watched<'static> {
     static MACHINE: OnceLock<Guest> = OnceLock::new();
     let setup = || Setup { processors: 2, ..Setup::default() };
-    let guest = MACHINE.get_or_init(|| Guest::boot(Engine::Embedded, "tended", &setup())).watched();
+    let boot = || Guest::boot(Engine::Embedded, "tended", &setup()).ending_after(TESTS);
+    let guest = MACHINE.get_or_init(boot).watched();
     for service in services {
         guest.agent().await_start(service, 1);
     }
