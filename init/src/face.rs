@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use crate::power::Action;
+use crate::supervisor::logs::memlogd::keeper;
 use crate::{device, pid1, power, runtime, scripts, service, shim, supervisor, sys};
 
 /// One program of the binary.
@@ -18,6 +19,8 @@ pub enum Face {
     Scripts,
     /// `runtime`, or `runc` by name: the OCI runtime.
     Runtime,
+    /// `log-sockets`: keeps sockets while there is no supervisor; started by it.
+    LogSockets,
     /// `containerd-shim-runc-v2`: what containerd runs for each container.
     Shim,
     /// `service`: the operator's command.
@@ -72,6 +75,7 @@ fn by_name(name: &str) -> Option<Face> {
         "supervisor" => Face::Supervisor,
         "scripts" => Face::Scripts,
         "runtime" | "runc" => Face::Runtime,
+        keeper::NAME => Face::LogSockets,
         shim::NAME => Face::Shim,
         "service" => Face::Service,
         "modprobe" => Face::Modprobe,
@@ -112,6 +116,10 @@ pub fn main() -> i32 {
         }
         Face::Scripts => scripts::main(&args),
         Face::Runtime => runtime::main(args),
+        Face::LogSockets => {
+            name_process(keeper::NAME);
+            keeper::main()
+        }
         Face::Shim => shim::main(args),
         Face::Service => service::main(args),
         Face::Modprobe => device::modprobe::main(&args),
@@ -159,6 +167,7 @@ mod tests {
             (7, &["supervisor"], Face::Supervisor, 1),
             (7, &["/sbin/init", "supervisor"], Face::Supervisor, 2),
             (7, &["scripts", "before-onboot"], Face::Scripts, 1),
+            (7, &["init", "log-sockets"], Face::LogSockets, 2),
             (7, &["init", "runtime", "create"], Face::Runtime, 2),
             (7, &["/usr/bin/runc", "--root", "/r", "state", "a"], Face::Runtime, 1),
             (7, &["/usr/bin/containerd-shim-runc-v2", "-id", "a", "start"], Face::Shim, 1),

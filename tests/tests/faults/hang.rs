@@ -13,12 +13,12 @@ fn a_supervisor_that_hangs_is_killed_and_a_machine_whose_pid_1_hangs_is_reset() 
         devices: &["-device", "i6300esb"],
         ..Setup::default()
     };
-    let guest = Guest::boot(Engine::Embedded, "plain", &setup);
+    let guest = Guest::boot(Engine::Embedded, "hang", &setup);
     let guest = guest.watched();
     let agent = guest.agent();
     let armed = guest.wait("the watchdog (");
     assert!(armed.contains("i6300ESB") && armed.contains("hangs for 40 s"), "{armed}");
-    agent.await_start("victim", 1);
+    agent.await_start("reader", 1);
     agent.await_start("steady", 1);
 
     let supervisor = agent.pid("supervisor");
@@ -29,9 +29,17 @@ fn a_supervisor_that_hangs_is_killed_and_a_machine_whose_pid_1_hangs_is_reset() 
     guest.wait("the supervisor hangs: silent for 20 s; killing it");
     agent.call(&["await-other", "supervisor", &supervisor.to_string()]);
     agent.call(&["await-answer", "service", "list"]);
-    for service in ["victim", "steady"] {
+    for service in ["reader", "steady"] {
         assert_eq!(agent.await_start(service, 1), 1, "{service} was started again");
     }
+
+    // The sockets that a container has bound are still those of the log.
+    agent.ask("steady", "say after the supervisor hung");
+    let line = agent.ask("reader", "await-log steady says after the supervisor hung");
+    assert!(line.contains("\"steady.out\""), "{line}");
+    assert_eq!(agent.ask("reader", "log-as visitor after the supervisor hung"), "");
+    let line = agent.ask("reader", "await-log after the supervisor hung");
+    assert!(line.contains("\"visitor\""), "{line}");
 
     // No signal stops PID 1, but a cgroup does.
     let mut qmp = guest.qmp();

@@ -5,13 +5,15 @@
 //! | [`QUERY`] | stream | one byte: 0 what there is, 1 what will come, 2 both; answered by a JSON object a line with `time`, `source`, `msg` |
 //! | [`EXTERNAL`] | datagram | the name of a log, with a descriptor (SCM_RIGHTS) that its lines are read from |
 //!
-//! They are served when a container binds one of them. Differences to LinuxKit's: readers that are too slow lose lines,
-//! as there, but are told so on nobody's account; what is logged from outside is kept in memory only; nobody can log in
-//! the name of a service.
+//! They are served when a container binds one of them, and outlive the supervisor ([`keeper`]). Differences to LinuxKit's:
+//! readers that are too slow lose lines, as there, but are told so on nobody's account; what is logged from outside is kept
+//! in memory only; nobody can log in the name of a service.
+
+pub mod keeper;
 
 use std::io::{self, IoSliceMut};
 use std::mem::MaybeUninit;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::rc::Rc;
@@ -60,21 +62,46 @@ pub fn is_wanted(config: &Value) -> bool {
 
 /// Serves both sockets from now on; when it returns they are there to be bound. Needs a `LocalSet`.
 pub fn serve(logs: &Rc<Logs>) {
-    serve_at(logs, Path::new(QUERY), Path::new(EXTERNAL));
+    let (query, external) = match keeper::take() {
+        Some((query, external)) => (
+            told(QUERY, UnixListener::from_std(query.into())),
+            told(EXTERNAL, UnixDatagram::from_std(external.into())),
+        ),
+        None => {
+            let (query, external) = make(Path::new(QUERY), Path::new(EXTERNAL));
+            if let (Some(query), Some(external)) = (&query, &external)
+                && let Err(error) = keeper::start(query.as_fd(), external.as_fd())
+            {
+                console::say(&format!("logs: {QUERY} and {EXTERNAL} end with the supervisor: {error}"));
+            }
+            (query, external)
+        }
+    };
+    begin(logs, query, external);
 }
 
-fn serve_at(logs: &Rc<Logs>, query: &Path, external: &Path) {
-    let told = |path: &Path, error: &io::Error| {
-        console::say(&format!("logs: cannot serve {}: {error}", path.display()));
+fn begin(logs: &Rc<Logs>, query: Option<UnixListener>, external: Option<UnixDatagram>) {
+    if let Some(listener) = query {
+        tokio::task::spawn_local(serve_readers(Rc::clone(logs), listener));
+    }
+    if let Some(socket) = external {
+        tokio::task::spawn_local(serve_outsiders(Rc::clone(logs), socket));
+    }
+}
+
+fn make(query: &Path, external: &Path) -> (Option<UnixListener>, Option<UnixDatagram>) {
+    (
+        told(query, fresh(query, |path| UnixListener::bind(path))),
+        told(external, fresh(external, |path| UnixDatagram::bind(path))),
+    )
+}
+
+/// A socket, or nothing after it was told why not.
+fn told<T>(path: impl AsRef<Path>, socket: io::Result<T>) -> Option<T> {
+    let tell = |error: &io::Error| {
+        console::say(&format!("logs: cannot serve {}: {error}", path.as_ref().display()));
     };
-    match fresh(query, |path| UnixListener::bind(path)) {
-        Ok(listener) => drop(tokio::task::spawn_local(serve_readers(Rc::clone(logs), listener))),
-        Err(error) => told(query, &error),
-    }
-    match fresh(external, |path| UnixDatagram::bind(path)) {
-        Ok(socket) => drop(tokio::task::spawn_local(serve_outsiders(Rc::clone(logs), socket))),
-        Err(error) => told(external, &error),
-    }
+    socket.inspect_err(tell).ok()
 }
 
 /// A socket for root alone, in the place of a former supervisor's.
@@ -225,7 +252,6 @@ fn outsider(logs: &Logs, name: &str, fd: OwnedFd) -> io::Result<Rc<Pump>> {
 #[cfg(test)]
 mod tests {
     use std::io::{IoSlice, Write};
-    use std::os::fd::AsFd;
 
     use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags};
     use serde_json::json;
@@ -249,7 +275,8 @@ mod tests {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         tokio::task::LocalSet::new().block_on(&runtime, async {
             let logs = Logs::for_test(dir.path());
-            serve_at(&logs, &dir.path().join("query"), &dir.path().join("external"));
+            let (query, external) = make(&dir.path().join("query"), &dir.path().join("external"));
+            begin(&logs, query, external);
             work(dir.path(), &logs).await;
         });
     }
