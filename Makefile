@@ -43,7 +43,7 @@ suite: packages ## boot real images in qemu
 
 faults: packages ## the fault suite, whole: hours; LK_FAULTS_SEED=N for another order
 	$(LKB) pkg build $(TEST_PACKAGES)
-	LK_FAULTS=full cargo test --locked --no-fail-fast -p lk-tests --test faults -- --test-threads=2 --nocapture
+	LK_FAULTS=full cargo test --locked --no-fail-fast -p lk-tests --test machines -- faults:: --test-threads=2 --nocapture
 
 bench: packages ## measure build, boot, memory and shutdown
 	$(LKB) pkg build tests/bench/kernel

@@ -8,8 +8,8 @@ use lk_tests::disk::Disk;
 use lk_tests::guest::{Engine, Guest, Setup};
 use lk_tests::write_log::replay;
 
-use crate::dice::Dice;
-use crate::scaled;
+use super::dice::Dice;
+use super::scaled;
 
 /// The longest that a machine writes before it is cut off.
 const LONGEST_MS: usize = 1500;

@@ -4,7 +4,7 @@ use std::sync::OnceLock;
 
 use lk_tests::guest::{Engine, Guest, Setup, Watched};
 
-use crate::scaled;
+use super::scaled;
 
 /// The machine, once `service` serves in it.
 fn machine(service: &str) -> Watched<'static> {

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use lk_tests::guest::{Engine, Guest, Setup};
 
-use crate::dice::Dice;
-use crate::scaled;
+use super::dice::Dice;
+use super::scaled;
 
 const SERVICES: [&str; 5] = ["one", "two", "three", "four", "steady"];
 

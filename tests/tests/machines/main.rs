@@ -1,0 +1,23 @@
+//! Real images, booted in qemu. One binary, so that as many machines as there is room for run at any time.
+//!
+//! | module | what it is about |
+//! |---|---|
+//! | `data_disk` | a disk for data: blank, full, somebody else's |
+//! | `detached` | `lkb run --detach`, `lkb stop`, the metadata CD |
+//! | `examples` | the other examples boot, and the first without containerd |
+//! | `faults` | what goes wrong is made to go wrong |
+//! | `formats` | every format boots |
+//! | `image` | what the image is: small, sound, reproducible |
+//! | `ldap` | the LDAP appliance, and what the cloud makes of it |
+//! | `power` | going down and coming up |
+//! | `roots` | roots on disks |
+
+mod data_disk;
+mod detached;
+mod examples;
+mod faults;
+mod formats;
+mod image;
+mod ldap;
+mod power;
+mod roots;
