@@ -155,7 +155,7 @@ fn from_marks(few: &Marks, many: Result<Marks, String>) -> Figures {
         ("shim_rss_mb", resident(|process| process.args.contains("containerd-shim"), "what the shims hold")),
         (
             "containerd_rss_mb",
-            resident(|process| process.args.starts_with("/usr/bin/containerd "), "what containerd holds"),
+            resident(|process| process.args == "/usr/bin/containerd", "what containerd holds"),
         ),
     ])
 }

@@ -27,7 +27,8 @@ pub struct Marks {
     pub asked_off: Option<f64>,
     /// When the kernel switched it off.
     pub off: Option<f64>,
-    /// `MemFree` of an idle machine, in kB.
+    /// What is free in an idle machine, in kB: `MemFree`, and what the kernel keeps for each processor, which may be some 50 MB
+    /// and is not counted there.
     pub free: Option<u64>,
     /// Every process of an idle machine.
     pub processes: Vec<Process>,
@@ -56,7 +57,9 @@ impl Marks {
             "power" => self.asked_off = Some(time),
             "kernel" => self.init = record_time(rest),
             "memory" => {
-                self.free = rest.strip_prefix("MemFree=").and_then(|kb| kb.parse().ok()).or(self.free)
+                if let Some(kb) = free(rest) {
+                    self.free = Some(self.free.unwrap_or_default() + kb);
+                }
             }
             "process" => self.processes.extend(process(rest)),
             _ => {}
@@ -93,6 +96,17 @@ fn record_time(record: &str) -> Option<f64> {
     Some(f64::from(micros) / 1e6)
 }
 
+/// What a line of memory adds to what is free, in kB.
+fn free(text: &str) -> Option<u64> {
+    let (name, value) = text.split_once('=')?;
+    let value: u32 = value.parse().ok()?;
+    match name {
+        "MemFree" => Some(value.into()),
+        "PerCpuPages" => Some(u64::from(value) * 4),
+        _ => None,
+    }
+}
+
 fn process(text: &str) -> Option<Process> {
     let mut words = text.splitn(3, ' ');
     Some(Process {
@@ -114,6 +128,8 @@ mod tests {
             [    4.300000] bench: service two\r\n\
             [    9.000000] bench: memory MemTotal=1000\r\n\
             [    9.000000] bench: memory MemFree=700\r\n\
+            [    9.000000] bench: memory PerCpuPages=5\r\n\
+            [    9.000000] bench: memory PerCpuPages=0\r\n\
             [    9.000001] bench: process 1 2500 /init \r\n\
             [    9.000001] bench: process 7 3000 init supervisor \r\n\
             [    9.000002] bench: kernel 6,412,4068123,-;Run /init as init process\r\n\
@@ -124,7 +140,7 @@ mod tests {
         assert_eq!(marks.onboot, [4.1]);
         assert_eq!(marks.last_service(), Some(4.3));
         assert_eq!((marks.asked_off, marks.off), (Some(9.1), Some(9.35)));
-        assert_eq!(marks.free, Some(700));
+        assert_eq!(marks.free, Some(720));
         assert_eq!(marks.resident(|process| process.pid == 1), Some(2500));
         assert_eq!(marks.resident(|process| process.args.contains("supervisor")), Some(3000));
         assert_eq!(marks.resident(|process| process.args.contains("shim")), None);
