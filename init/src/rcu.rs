@@ -3,7 +3,7 @@
 //! Each change of mounts, namespaces and cgroups waits until every processor has passed a quiet point, which takes up to some
 //! 10 ms; a container is several such waits. While it boots, the kernel itself interrupts the processors instead, and
 //! stops that when it runs init (Documentation/admin-guide/kernel-parameters.txt, `rcupdate.rcu_expedited`). For an
-//! appliance the boot is over when its services run, and stopping them is the same work again; between the two nobody is interrupted.
+//! appliance the boot is over when its services run; from then on nobody is interrupted.
 
 use std::io::{self, ErrorKind};
 
