@@ -6,6 +6,7 @@
 mod marks;
 mod plan;
 mod segment;
+mod shared;
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
@@ -66,7 +67,7 @@ pub(super) fn write(machine: &Machine, cache: &Cache, out: &mut dyn Write) -> Re
         })?;
         out.pad()?;
     }
-    write_segments(&machine.root, cache, &mut out)?;
+    write_segments(&shared::share(&machine.root)?, cache, &mut out)?;
     Ok(Lost::from(&machine.root))
 }
 

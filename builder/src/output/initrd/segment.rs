@@ -8,16 +8,16 @@ use crate::tree::{Content, Kind, display};
 use super::super::{OutputError, cpio};
 use super::plan::{Body, Entry, Segment};
 
-/// Beyond this level bytes are dear. The LDAP example, 180 MB, on two cores: 12 makes 66.8 MB in 5 s, 15 makes 66.2 MB in
-/// 16 s, 17 makes 63.2 MB in 37 s.
+/// Beyond this level bytes are dear. The LDAP example when it had 180 MB, on two cores: 12 made 66.8 MB in 5 s, 15 made
+/// 66.2 MB in 16 s, 17 made 63.2 MB in 37 s.
 const LEVEL: i32 = 12;
 /// How far back it looks for repetitions, as a power of two: half of the segment, but at most 64 MiB. While it unpacks, the
 /// kernel needs so much memory beside the files, which decides how little a machine can boot with; it allows 128 MiB (Linux,
-/// lib/decompress_unzstd.c, `ZSTD_WINDOWSIZE_MAX`). The LDAP example: all of the segment makes 65.3 MB, half of it
-/// 67.0 MB, a quarter 69.9 MB.
+/// lib/decompress_unzstd.c, `ZSTD_WINDOWSIZE_MAX`). The LDAP example: all of the segment makes 55.6 MB, half of it
+/// 57.3 MB, a quarter 60.0 MB.
 const WINDOW_LOG: std::ops::RangeInclusive<u32> = 20..=26;
 /// Changes when the same entries shall become other bytes.
-const VERSION: u32 = 3;
+const VERSION: u32 = 4;
 
 /// The compressed archive, from the cache when it is there.
 pub(super) fn compressed(segment: &Segment<'_>, cache: &Cache) -> Result<Vec<u8>, OutputError> {
@@ -34,14 +34,18 @@ fn compress(segment: &Segment<'_>) -> Result<Vec<u8>, OutputError> {
     let failed = |source| OutputError::Io { action: "compress", path: "a part of the initrd".into(), source };
     let mut encoder = zstd::Encoder::new(Vec::new(), LEVEL).map_err(failed)?;
     let size = segment.bytes + cpio::trailer_size();
-    let half = size.next_power_of_two().trailing_zeros().saturating_sub(1);
-    encoder.window_log(half.clamp(*WINDOW_LOG.start(), *WINDOW_LOG.end())).map_err(failed)?;
+    encoder.window_log(window_log(size)).map_err(failed)?;
     encoder.long_distance_matching(true).map_err(failed)?;
     // The kernel then sees when a boot loader has read it wrong.
     encoder.include_checksum(true).map_err(failed)?;
     encoder.set_pledged_src_size(Some(size)).map_err(failed)?;
     archive(segment, &mut encoder)?;
     encoder.finish().map_err(failed)
+}
+
+fn window_log(size: u64) -> u32 {
+    let half = size.next_power_of_two().trailing_zeros().saturating_sub(1);
+    half.clamp(*WINDOW_LOG.start(), *WINDOW_LOG.end())
 }
 
 /// Writes the uncompressed archive.
@@ -98,7 +102,8 @@ fn header(entry: &Entry<'_>) -> cpio::Header {
 /// where they are says what they are.
 fn key(segment: &Segment<'_>) -> Digest {
     let mut key = Hashing::new(io::sink());
-    let settings = [VERSION, LEVEL.unsigned_abs(), *WINDOW_LOG.end(), zstd::zstd_safe::version_number()];
+    let window = window_log(segment.bytes + cpio::trailer_size());
+    let settings = [VERSION, LEVEL.unsigned_abs(), window, zstd::zstd_safe::version_number()];
     let mut add = |bytes: &[u8]| {
         // A sink takes everything; lengths keep neighbours apart.
         drop(key.write_all(&(bytes.len() as u64).to_le_bytes()));
