@@ -35,6 +35,8 @@ const RUNTIME: &str = "io.containerd.runc.v2";
 const SPEC_TYPE: &str = "types.containerd.io/opencontainers/runtime-spec/1/Spec";
 /// How long a killed task may take to be gone.
 const KILL_LIMIT: Duration = Duration::from_secs(5);
+/// What containerd says when a shim is gone that it would have asked.
+const SHIM_IS_DEAD: &str = "ttrpc: closed";
 /// The id of a task's first process among its execs.
 const INIT: &str = "";
 
@@ -161,10 +163,12 @@ impl Containerd {
     }
 
     /// Kills and deletes a task in whatever state it is.
+    ///
+    /// A task that containerd does not find may be there for all that: a shim that was left before it made its task, or has
+    /// died, is in the way of the next one until it is deleted.
     async fn force_delete_task(&self, task: &TaskId) -> Result<(), EngineError> {
         match self.inspect(task).await? {
-            TaskState::Absent => return Ok(()),
-            TaskState::Stopped(_) => {}
+            TaskState::Absent | TaskState::Stopped(_) => {}
             TaskState::Created | TaskState::Running(_) => {
                 self.signal(task, SIGKILL, true).await?;
                 let limit = KILL_LIMIT;
@@ -249,7 +253,13 @@ impl Engine for Containerd {
                 client.delete(request).await
             })
             .await;
-        absent_is_none(answer).map(drop)
+        match absent_is_none(answer) {
+            // containerd has let go of the task all the same (core/runtime/v2/shim.go, `delete`).
+            Err(EngineError::Refused { message, lost: false, .. }) if message.ends_with(SHIM_IS_DEAD) => {
+                Ok(())
+            }
+            other => other.map(drop),
+        }
     }
 
     async fn remove(&self, task: &TaskId) -> Result<(), EngineError> {

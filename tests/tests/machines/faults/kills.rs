@@ -60,7 +60,17 @@ impl Storm<'_> {
     }
 }
 
-fn storm(engine: Engine, ours: &[&str], rounds: usize) {
+/// Rounds in one machine: each time something is killed, its next start is waited for longer.
+const ROUNDS: usize = 10;
+
+/// As many machines as so many rounds take.
+fn machines(rounds: usize, on_one: impl Fn(usize, Dice)) {
+    for (machine, done) in (0_u64..).zip((0..rounds).step_by(ROUNDS)) {
+        on_one((rounds - done).min(ROUNDS), Dice::new(machine));
+    }
+}
+
+fn storm(engine: Engine, ours: &[&str], rounds: usize, mut dice: Dice) {
     let guest = Guest::boot(engine, "kills", &Setup { processors: 2, memory: 768, ..Setup::default() });
     let guest = guest.watched();
     let mut storm = Storm { guest: &guest, allowed: BTreeMap::new() };
@@ -86,7 +96,6 @@ fn storm(engine: Engine, ours: &[&str], rounds: usize) {
         storm.all_serve_again();
     }
 
-    let mut dice = Dice::new(rounds as u64);
     for _ in 0..rounds {
         let count = 1 + dice.below(4);
         let targets = dice.pick(&all, count);
@@ -110,12 +119,37 @@ fn storm(engine: Engine, ours: &[&str], rounds: usize) {
 
 #[test]
 fn whatever_is_killed_of_containerd_every_service_serves_and_none_was_started_twice() {
-    storm(Engine::Containerd, &["supervisor", "containerd"], scaled(6, 200));
+    let ours = ["supervisor", "containerd"];
+    machines(scaled(6, 200), |rounds, dice| storm(Engine::Containerd, &ours, rounds, dice));
 }
 
 #[test]
 fn whatever_is_killed_of_the_embedded_engine_every_service_serves_and_none_was_started_twice() {
-    storm(Engine::Embedded, &["supervisor"], scaled(6, 200));
+    machines(scaled(6, 200), |rounds, dice| storm(Engine::Embedded, &["supervisor"], rounds, dice));
+}
+
+/// containerd then has shims without a task: who looks for the task is told that there is none, and who creates it, that it
+/// exists.
+#[test]
+fn a_supervisor_that_is_killed_while_it_creates_tasks_creates_them_when_it_is_back() {
+    machines(scaled(6, 60), killed_at_work);
+}
+
+fn killed_at_work(rounds: usize, mut dice: Dice) {
+    let guest = Guest::boot(Engine::Containerd, "kills", &Setup { memory: 768, ..Setup::default() });
+    let guest = guest.watched();
+    let mut storm = Storm { guest: &guest, allowed: BTreeMap::new() };
+    storm.all_serve_again();
+    for _ in 0..rounds {
+        storm.kill(&["supervisor", "service:one", "service:two", "service:three", "service:four"]);
+        // A little later each time: there is no event that says that a call is under way.
+        for _ in 0..dice.below(40) {
+            guest.agent().pid("containerd");
+        }
+        storm.kill(&["supervisor"]);
+        storm.all_serve();
+    }
+    guest.power_off();
 }
 
 /// The exit of a service while nobody is there to see it.
