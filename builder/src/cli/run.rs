@@ -25,9 +25,9 @@ pub enum Backend {
 
 /// Run an image in QEMU on this machine
 ///
-/// PATH is a disk image (.qcow2, .img, .raw), a CD image (.iso), or the name of a build: then PATH-kernel and
-/// PATH-initrd.img are run if they are there, else PATH.qcow2, PATH-bios.img, PATH.raw or PATH.iso. Disks are virtio:
-/// the boot disk is vda, read-only, and the --disk ones follow. On a terminal, Ctrl-A X quits.
+/// PATH is a disk image (.qcow2, .img, .raw), a CD image (.iso), an EFI program (.efi), or the name of a build: then
+/// PATH-kernel and PATH-initrd.img are run if they are there, else PATH.qcow2, PATH-bios.img, PATH.raw, PATH-efi.qcow2,
+/// PATH-efi.img or PATH.iso. Disks are virtio: the boot disk is vda, read-only, and the --disk ones follow. On a terminal, Ctrl-A X quits.
 #[derive(Debug, clap::Args)]
 pub struct Qemu {
     /// Memory in MiB
@@ -83,6 +83,14 @@ pub struct Qemu {
     /// Boot PATH-kernel and PATH-initrd.img, whatever else is there
     #[arg(long, conflicts_with = "iso")]
     pub kernel: bool,
+
+    /// Boot by EFI firmware, even an image whose name does not end in -efi.img, -efi.qcow2 or .efi
+    #[arg(long)]
+    pub uefi: bool,
+
+    /// The EFI firmware [default: that of the package ovmf]
+    #[arg(long, value_name = "FILE")]
+    pub fw: Option<PathBuf>,
 
     /// PATH is a CD image, whatever its name
     #[arg(long)]
@@ -167,6 +175,8 @@ impl Qemu {
                 (_, true) => Some(Mode::Iso),
                 _ => None,
             },
+            uefi: self.uefi,
+            firmware: self.fw.clone(),
             memory: self.mem,
             cpus: self.cpus,
             disks: self.disk.clone(),

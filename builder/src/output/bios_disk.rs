@@ -129,8 +129,12 @@ pub fn write(
     let first_sector = mbr::sector(&code.mbr, DISK_SIGNATURE, partition);
     reset(out, size, &first_sector, &code.core).map_err(BiosDiskError::Write)?;
 
-    let mut volume =
-        Volume::create(Partition::new(out, PARTITION_START, partition_len), partition_len, IDENTITY)?;
+    let mut volume = Volume::create(
+        Partition::new(out, PARTITION_START, partition_len),
+        partition_len,
+        geometry,
+        IDENTITY,
+    )?;
     volume.add(KERNEL, &mut start.chain(kernel), parts.kernel.len)?;
     volume.add(INITRD, parts.initrd.content, parts.initrd.len)?;
     volume.finish()?;

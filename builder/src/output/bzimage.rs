@@ -69,6 +69,10 @@ pub fn header_for_tests() -> Vec<u8> {
     start[VERSION..VERSION + 2].copy_from_slice(&0x020F_u16.to_le_bytes());
     start[LOADFLAGS] = LOADED_HIGH;
     start[CMDLINE_SIZE..CMDLINE_SIZE + 4].copy_from_slice(&2047_u32.to_le_bytes());
+    // Firmware takes it for a program of its own.
+    start[..2].copy_from_slice(b"MZ");
+    start[0x3C] = 0x40;
+    start[0x40..0x46].copy_from_slice(b"PE\0\0\x64\x86");
     start
 }
 

@@ -1,4 +1,4 @@
-//! A FAT file system of a few files in its root directory: the same bytes from the same content.
+//! A FAT file system of a few files: the same bytes from the same content.
 
 use std::io::{self, Read, Seek, SeekFrom, Write};
 
@@ -14,6 +14,11 @@ const MAX_VOLUME: u64 = u32::MAX as u64 * SECTOR;
 const FAT16_UP_TO: u64 = 512 * MIB;
 const MAX_CLUSTER: u32 = 32 << 10;
 const COPY: usize = 256 << 10;
+/// FAT16 begins at 4085 clusters, FAT32 at 65525; the tables take a little of the volume.
+const FAT16_CLUSTERS: u64 = 4_300;
+const FAT32_CLUSTERS: u64 = 66_600;
+/// With clusters of one sector.
+const SMALLEST_FAT32: u64 = 34 * MIB;
 
 /// Why a FAT file system could not be written.
 #[derive(Debug, Error)]
@@ -84,13 +89,20 @@ impl Geometry {
             return Err(FatError::VolumeSize(len));
         }
         let fat32 = len > FAT16_UP_TO;
-        // FAT16 begins at 4085 clusters, FAT32 at 65525; the tables take a little of the volume.
-        let fewest = if fat32 { 66_600 } else { 4_300 };
-        let mut cluster = MAX_CLUSTER;
-        while len / u64::from(cluster) < fewest && cluster > SECTOR as u32 {
-            cluster /= 2;
+        let fewest = if fat32 { FAT32_CLUSTERS } else { FAT16_CLUSTERS };
+        Ok(Self { fat32, cluster: largest_cluster(len, fewest) })
+    }
+
+    /// The division of a FAT32 volume of `len` bytes, however small: firmware need not know another one on a system partition
+    /// (UEFI specification 2.10, section 13.3).
+    ///
+    /// # Errors
+    /// When FAT32 has no such volume.
+    pub fn fat32(len: u64) -> Result<Self, FatError> {
+        if !(SMALLEST_FAT32..=MAX_VOLUME).contains(&len) {
+            return Err(FatError::VolumeSize(len));
         }
-        Ok(Self { fat32, cluster })
+        Ok(Self { fat32: true, cluster: largest_cluster(len, FAT32_CLUSTERS) })
     }
 
     /// The MBR type byte of such a partition, addressed by LBA.
@@ -98,6 +110,20 @@ impl Geometry {
     pub fn mbr_type(self) -> u8 {
         if self.fat32 { 0x0C } else { 0x0E }
     }
+}
+
+fn largest_cluster(len: u64, fewest: u64) -> u32 {
+    let mut cluster = MAX_CLUSTER;
+    while len / u64::from(cluster) < fewest && cluster > SECTOR as u32 {
+        cluster /= 2;
+    }
+    cluster
+}
+
+/// As [`volume_len`], of a FAT32 volume: its clusters are small, so its tables take up to one 64th.
+#[must_use]
+pub fn fat32_len(content: u64) -> u64 {
+    volume_len(content.saturating_add(content / 60)).max(SMALLEST_FAT32)
 }
 
 /// The length of the smallest volume, in whole mebibytes, that surely holds files of `content` bytes in all: 1 MiB and
@@ -119,12 +145,11 @@ impl<T: Device> std::fmt::Debug for Volume<T> {
 }
 
 impl<T: Device> Volume<T> {
-    /// Makes an empty file system over the `len` bytes of `device`, which must read as zeros.
+    /// Makes an empty file system over the `len` bytes of `device`, which must read as zeros; `geometry` is of that length.
     ///
     /// # Errors
     /// When FAT has no such volume, or writing fails.
-    pub fn create(mut device: T, len: u64, identity: Identity) -> Result<Self, FatError> {
-        let geometry = Geometry::of(len)?;
+    pub fn create(mut device: T, len: u64, geometry: Geometry, identity: Identity) -> Result<Self, FatError> {
         let io = |source| FatError::Io { what: "an empty file system".to_owned(), source };
         let sectors = u32::try_from(len / SECTOR).map_err(|_| FatError::VolumeSize(len))?;
         let options = FormatVolumeOptions::new()
@@ -140,7 +165,7 @@ impl<T: Device> Volume<T> {
         Ok(Self { files: FileSystem::new(device, options).map_err(io)? })
     }
 
-    /// Writes a file of exactly `len` bytes into the root directory.
+    /// Writes a file of exactly `len` bytes, and makes the directories that its name has.
     ///
     /// # Errors
     /// When the file is too large for FAT, when `content` is not `len` bytes long, or when reading or writing fails.
@@ -149,7 +174,11 @@ impl<T: Device> Volume<T> {
             return Err(FatError::FileTooLarge { name: name.to_owned(), len });
         }
         let io = |source| FatError::Io { what: name.to_owned(), source };
-        let mut file = self.files.root_dir().create_file(name).map_err(io)?;
+        let root = self.files.root_dir();
+        for (end, _) in name.match_indices('/') {
+            root.create_dir(&name[..end]).map_err(io)?;
+        }
+        let mut file = root.create_file(name).map_err(io)?;
         let mut buffer = vec![0; COPY];
         let mut found = 0;
         loop {
@@ -191,6 +220,41 @@ fn set_hidden_sectors(device: &mut impl Device, geometry: Geometry, sectors: u32
     for sector in copies {
         device.seek(SeekFrom::Start(sector * SECTOR + HIDDEN_SECTORS))?;
         device.write_all(&sectors.to_le_bytes())?;
+    }
+    Ok(())
+}
+
+/// Corrects the parents of directories in the root of a FAT32 volume: there `..` is cluster 0, whatever the root's is
+/// (Microsoft's FAT specification, section 6.5). `fatfs` writes the root's.
+///
+/// # Errors
+/// When reading or writing fails.
+pub fn correct_parents(device: &mut impl Device) -> io::Result<()> {
+    const ENTRY: usize = 32;
+    const DIRECTORY: u8 = 0x10;
+    let mut boot = [0; SECTOR as usize];
+    device.seek(SeekFrom::Start(0))?;
+    device.read_exact(&mut boot)?;
+    let number = |at: usize, len: usize| {
+        boot[at..at + len].iter().rev().fold(0_u64, |number, byte| number << 8 | u64::from(*byte))
+    };
+    let cluster = number(13, 1) * SECTOR;
+    let data = (number(14, 2) + number(16, 1) * number(36, 4)) * SECTOR;
+    let place = |number: u64| data + number.saturating_sub(2) * cluster;
+    let mut root = vec![0; usize::try_from(cluster).unwrap_or_default()];
+    device.seek(SeekFrom::Start(place(number(44, 4))))?;
+    device.read_exact(&mut root)?;
+    for entry in root.chunks_exact(ENTRY).filter(|entry| entry[11] == DIRECTORY && entry[0] != b'.') {
+        let first = u64::from(u16::from_le_bytes([entry[20], entry[21]])) << 16
+            | u64::from(u16::from_le_bytes([entry[26], entry[27]]));
+        let parent = place(first) + ENTRY as u64;
+        let mut entry = [0; ENTRY];
+        device.seek(SeekFrom::Start(parent))?;
+        device.read_exact(&mut entry)?;
+        entry[20..22].fill(0);
+        entry[26..28].fill(0);
+        device.seek(SeekFrom::Start(parent))?;
+        device.write_all(&entry)?;
     }
     Ok(())
 }
@@ -241,9 +305,13 @@ mod tests {
             let len = volume_len(content);
             let mut device = tempfile::tempfile().unwrap();
             device.set_len(len).unwrap();
-            let mut volume =
-                Volume::create(super::super::partition::Partition::new(&mut device, 0, len), len, IDENTITY)
-                    .unwrap();
+            let mut volume = Volume::create(
+                super::super::partition::Partition::new(&mut device, 0, len),
+                len,
+                Geometry::of(len).unwrap(),
+                IDENTITY,
+            )
+            .unwrap();
             let kernel = content / 3;
             volume.add("kernel", &mut io::repeat(0).take(kernel), kernel).unwrap();
             volume.add("initrd.img", &mut io::repeat(0).take(content - kernel), content - kernel).unwrap();
@@ -255,7 +323,8 @@ mod tests {
     fn files_come_back_with_their_names_and_the_build_time() {
         let len = 8 * MIB;
         let mut image = vec![0; len as usize];
-        let mut volume = Volume::create(Cursor::new(&mut image), len, IDENTITY).unwrap();
+        let mut volume =
+            Volume::create(Cursor::new(&mut image), len, Geometry::of(len).unwrap(), IDENTITY).unwrap();
         volume.add("initrd.img", &mut b"content".as_slice(), 7).unwrap();
         volume.finish().unwrap();
 
@@ -273,7 +342,9 @@ mod tests {
     #[test]
     fn content_of_another_length_than_announced_is_an_error() {
         let mut image = vec![0; 4 << 20];
-        let mut volume = Volume::create(Cursor::new(&mut image), 4 * MIB, IDENTITY).unwrap();
+        let mut volume =
+            Volume::create(Cursor::new(&mut image), 4 * MIB, Geometry::of(4 * MIB).unwrap(), IDENTITY)
+                .unwrap();
         for (content, found) in [("short", 5), ("too long", 8)] {
             let error = volume.add("f", &mut content.as_bytes(), 7).unwrap_err();
             assert!(matches!(error, FatError::Length { expected: 7, found: f, .. } if f == found), "{error}");

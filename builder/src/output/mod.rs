@@ -3,7 +3,9 @@
 pub mod bios_disk;
 pub mod bzimage;
 mod cpio;
+pub mod efi;
 pub mod fat;
+pub mod gpt;
 pub mod grub;
 mod initrd;
 pub mod iso;
@@ -14,10 +16,13 @@ pub mod partition;
 mod pending;
 pub mod qcow2;
 mod qcow2_bios;
+mod qcow2_efi;
 mod raw_bios;
+mod raw_efi;
 mod tar;
 #[cfg(test)]
 mod tests;
+mod uki;
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -30,8 +35,11 @@ pub use job::{Built, Job, write, write_stream};
 pub use kernel_initrd::KernelInitrd;
 pub use pending::PendingFile;
 pub use qcow2_bios::Qcow2Bios;
+pub use qcow2_efi::Qcow2Efi;
 pub use raw_bios::RawBios;
+pub use raw_efi::RawEfi;
 pub use tar::Tar;
+pub use uki::UnifiedKernel;
 
 /// What a build makes, before it becomes a format.
 #[derive(Debug, Clone, Default)]
@@ -73,7 +81,8 @@ pub trait Format: Sync {
 }
 
 /// All formats, in the order in which help names them.
-pub static FORMATS: &[&dyn Format] = &[&KernelInitrd, &Tar, &RawBios, &Qcow2Bios];
+pub static FORMATS: &[&dyn Format] =
+    &[&KernelInitrd, &Tar, &RawBios, &Qcow2Bios, &RawEfi, &Qcow2Efi, &UnifiedKernel];
 
 /// The format of this name.
 #[must_use]

@@ -1,5 +1,7 @@
 //! `qcow2-bios`: a disk of a chosen size for BIOS machines, in the format that clouds and qemu take.
 
+use std::fs::File;
+
 use super::qcow2::{self, Qcow2Error};
 use super::{Format, Job, OutputError, raw_bios};
 
@@ -22,12 +24,22 @@ impl Format for Qcow2Bios {
         let mut raw = job.scratch(&format!("{}-{NAME}", job.name))?;
         let raw_path = raw.path().to_owned();
         raw_bios::disk(NAME, job, raw.file_mut(), &raw_path, Some(job.size))?;
-        let mut out = job.create(&format!("{}.qcow2", job.name))?;
-        let path = out.path().to_owned();
-        match qcow2::write(raw.file_mut(), out.file_mut()) {
-            Ok(()) => Ok(()),
-            Err(Qcow2Error::Write(source)) => Err(OutputError::io("write", &path)(source)),
-            Err(source) => Err(OutputError::Disk { format: NAME, source: Box::new(source) }),
-        }
+        convert(NAME, job, raw.file_mut(), &format!("{}.qcow2", job.name))
+    }
+}
+
+/// Writes a raw disk as the qcow2 file `name` of the output.
+pub(super) fn convert(
+    format: &'static str,
+    job: &Job<'_>,
+    raw: &mut File,
+    name: &str,
+) -> Result<(), OutputError> {
+    let mut out = job.create(name)?;
+    let path = out.path().to_owned();
+    match qcow2::write(raw, out.file_mut()) {
+        Ok(()) => Ok(()),
+        Err(Qcow2Error::Write(source)) => Err(OutputError::io("write", &path)(source)),
+        Err(source) => Err(OutputError::Disk { format, source: Box::new(source) }),
     }
 }

@@ -4,18 +4,30 @@ use lk_tests::image::run_lkb;
 use lk_tests::vm::{Setup, Vm};
 
 /// What `lkb run` is given for each format that `lkb build` wrote under the name `minimal`.
-const FORMATS: [(&str, &str); 3] =
+const BIOS: [(&str, &str); 3] =
     [("kernel+initrd", "minimal"), ("raw-bios", "minimal-bios.img"), ("qcow2-bios", "minimal.qcow2")];
+const EFI: [(&str, &str); 3] =
+    [("raw-efi", "minimal-efi.img"), ("qcow2-efi", "minimal-efi.qcow2"), ("uki", "minimal.efi")];
 
 #[test]
-fn every_format_boots_to_the_supervisor_and_goes_off_at_the_power_button() {
+fn every_format_for_bios_boots_to_the_supervisor_and_goes_off_at_the_power_button() {
+    boot_each(&BIOS);
+}
+
+#[test]
+fn every_format_for_efi_boots_to_the_supervisor_and_goes_off_at_the_power_button() {
+    boot_each(&EFI);
+}
+
+fn boot_each(formats: &[(&str, &str)]) {
     let dir = tempfile::tempdir().expect("a temporary directory");
-    let formats = FORMATS.map(|(format, _)| format).join(",");
+    let names: Vec<&str> = formats.iter().map(|(format, _)| *format).collect();
     let out = dir.path().to_str().expect("a UTF-8 path");
-    let args = ["build", "--format", &formats, "--name", "minimal", "--dir", out, "examples/minimal.yml"];
+    let names = names.join(",");
+    let args = ["build", "--format", &names, "--name", "minimal", "--dir", out, "examples/minimal.yml"];
     let built = run_lkb(&args);
     assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
-    for (format, path) in FORMATS {
+    for (format, path) in formats {
         println!("booting {format}");
         let state = dir.path().join(format);
         std::fs::create_dir(&state).expect("a directory");

@@ -23,6 +23,8 @@ pub enum Candidate {
     Disk(PathBuf),
     /// A CD image.
     Iso(PathBuf),
+    /// An EFI program.
+    Program(PathBuf),
     /// A kernel, its initrd, and its command line if there is one.
     Kernel {
         /// `PATH-kernel`.
@@ -32,6 +34,15 @@ pub enum Candidate {
         /// `PATH-cmdline`, which a build writes only when it has one.
         cmdline: Option<PathBuf>,
     },
+}
+
+impl Candidate {
+    /// Whether it boots by EFI firmware: the names that `lkb build` gives to such say so.
+    pub fn is_efi(&self) -> bool {
+        let (Self::Disk(path) | Self::Iso(path) | Self::Program(path)) = self else { return false };
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        ["-efi.img", "-efi.qcow2", "-efi.iso", ".efi"].iter().any(|suffix| name.ends_with(suffix))
+    }
 }
 
 /// Why there is nothing to boot.
@@ -57,8 +68,8 @@ fn list(paths: &[PathBuf]) -> String {
     paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ")
 }
 
-/// Finds out what to boot. Looked for, in this order: the file `path` itself, a CD image if it ends in `.iso`, else a
-/// disk image; `path-kernel`; the disk images that a build with the name `path` writes; its CD image.
+/// Finds out what to boot. Looked for, in this order: the file `path` itself, a CD image if it ends in `.iso`, an EFI program
+/// if in `.efi`, else a disk image; `path-kernel`; the disk images that a build with the name `path` writes; its CD image.
 ///
 /// # Errors
 /// When nothing is there, or not what `mode` demands.
@@ -77,6 +88,7 @@ pub fn detect(
             return match (mode, named) {
                 (None, "yml" | "yaml") => Err(NotFound::Configuration(path.to_owned())),
                 (Some(Mode::Iso), _) | (None, "iso") => Ok(Candidate::Iso(path.to_owned())),
+                (None, "efi") => Ok(Candidate::Program(path.to_owned())),
                 _ => Ok(Candidate::Disk(path.to_owned())),
             };
         }
@@ -93,7 +105,7 @@ pub fn detect(
         }
         tried.push(kernel);
     }
-    let disks = [".qcow2", "-bios.img", ".raw"].map(|suffix| (Mode::Disk, suffix));
+    let disks = [".qcow2", "-bios.img", ".raw", "-efi.qcow2", "-efi.img"].map(|suffix| (Mode::Disk, suffix));
     for (kind, suffix) in disks.into_iter().chain([(Mode::Iso, ".iso")]).filter(|(kind, _)| wanted(*kind)) {
         let found = suffixed(path, suffix);
         if is_file(&found) {
@@ -107,9 +119,9 @@ pub fn detect(
 /// Where a machine keeps its state when nothing else is said: `PREFIX-state`, the prefix being the path without the
 /// extension of an image.
 pub fn default_state(path: &Path) -> PathBuf {
-    let image = path
-        .extension()
-        .is_some_and(|extension| ["qcow2", "img", "raw", "iso"].iter().any(|known| extension == *known));
+    let image = path.extension().is_some_and(|extension| {
+        ["qcow2", "img", "raw", "iso", "efi"].iter().any(|known| extension == *known)
+    });
     suffixed(&if image { path.with_extension("") } else { path.to_owned() }, "-state")
 }
 
@@ -154,6 +166,9 @@ mod tests {
             ("d/m", Some(Mode::Disk), &built, disk("d/m.qcow2")),
             ("d/m", None, &built[3..], disk("d/m.qcow2")),
             ("m", None, &["m-bios.img"], disk("m-bios.img")),
+            ("m", None, &["m-efi.img", "m-bios.img"], disk("m-bios.img")),
+            ("m", None, &["m-efi.img", "m.efi"], disk("m-efi.img")),
+            ("m.efi", None, &["m.efi"], Candidate::Program("m.efi".into())),
             ("m", None, &["m.iso"], Candidate::Iso("m.iso".into())),
             (
                 "m.qcow2",
@@ -167,9 +182,28 @@ mod tests {
     }
 
     #[test]
+    fn images_for_efi_are_known_by_their_names() {
+        for (candidate, efi) in [
+            (disk("d/m-efi.img"), true),
+            (disk("m-efi.qcow2"), true),
+            (Candidate::Program("m.efi".into()), true),
+            (disk("m.qcow2"), false),
+            (disk("m-bios.img"), false),
+            (kernel("m-efi.img", true), false),
+        ] {
+            assert_eq!(candidate.is_efi(), efi, "{candidate:?}");
+        }
+    }
+
+    #[test]
     fn what_cannot_be_booted_says_why() {
         for (path, mode, files, message) in [
-            ("m", None, &[][..], "looked for m, m-kernel, m.qcow2, m-bios.img, m.raw, m.iso"),
+            (
+                "m",
+                None,
+                &[][..],
+                "looked for m, m-kernel, m.qcow2, m-bios.img, m.raw, m-efi.qcow2, m-efi.img, m.iso",
+            ),
             ("m", Some(Mode::Kernel), &["m"], "looked for m-kernel"),
             ("m.yml", None, &["m.yml"], "lkb build m.yml"),
             ("m", None, &["m-kernel"], "m-initrd.img is missing beside m-kernel"),

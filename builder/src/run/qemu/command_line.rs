@@ -14,6 +14,8 @@ use super::super::publish::Published;
 pub struct Plan {
     /// What is booted.
     pub boot: Boot,
+    /// EFI firmware, instead of QEMU's BIOS.
+    pub firmware: Option<Firmware>,
     /// Memory in MiB.
     pub memory: u32,
     /// Number of processors.
@@ -56,6 +58,17 @@ pub enum Boot {
         /// The command line.
         cmdline: String,
     },
+    /// An EFI program that has all of this in it.
+    Program(PathBuf),
+}
+
+/// EFI firmware.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Firmware {
+    /// The code.
+    pub code: PathBuf,
+    /// The machine's own variable store; `None` where it is in the same file, and nothing is kept.
+    pub variables: Option<PathBuf>,
 }
 
 /// A disk image.
@@ -112,6 +125,13 @@ pub fn command_line(plan: &Plan) -> Vec<OsString> {
     } else {
         args.option("-display", "none");
     }
+    if let Some(firmware) = &plan.firmware {
+        let flash = "if=pflash,format=raw,";
+        args.option("-drive", property(&format!("{flash}readonly=on,file="), &firmware.code, ""));
+        if let Some(variables) = &firmware.variables {
+            args.option("-drive", property(&format!("{flash}file="), variables, ""));
+        }
+    }
     boot(&mut args, &plan.boot);
     for drive in &plan.disks {
         args.option("-drive", disk(drive, ""));
@@ -145,6 +165,7 @@ fn boot(args: &mut Arguments, boot: &Boot) {
             args.option("-initrd", initrd);
             args.option("-append", cmdline);
         }
+        Boot::Program(path) => args.option("-kernel", path),
     }
 }
 
@@ -219,6 +240,7 @@ mod tests {
     fn plan() -> Plan {
         Plan {
             boot: Boot::Disk(Drive { path: "/m.qcow2".into(), format: Format::Qcow2 }),
+            firmware: None,
             memory: 1024,
             cpus: 1,
             cpu_model: "max",
@@ -256,11 +278,27 @@ mod tests {
         let kernel =
             || Boot::Kernel { kernel: "/k".into(), initrd: "/i".into(), cmdline: "a=\"b c\",d".into() };
         let drive = |path: &str| Drive { path: path.into(), format: Format::Raw };
-        let cases: [(Plan, &str); 12] = [
+        let firmware = |variables: Option<&str>| {
+            Some(Firmware { code: "/CODE.fd".into(), variables: variables.map(PathBuf::from) })
+        };
+        let cases: [(Plan, &str); 14] = [
             (Plan { boot: kernel(), ..plan() }, "-kernel /k -initrd /i -append a=\"b c\",d -object"),
             (
                 Plan { boot: Boot::Iso("/m.iso".into()), ..plan() },
                 "-drive file=/m.iso,format=raw,if=ide,media=cdrom,readonly=on -boot order=d",
+            ),
+            (
+                Plan {
+                    firmware: firmware(Some("/s/v,ars.fd")),
+                    boot: Boot::Program("/m.efi".into()),
+                    ..plan()
+                },
+                "-drive if=pflash,format=raw,readonly=on,file=/CODE.fd -drive if=pflash,format=raw,file=/s/v,,ars.fd \
+                 -kernel /m.efi -object",
+            ),
+            (
+                Plan { firmware: firmware(None), ..plan() },
+                "-drive if=pflash,format=raw,readonly=on,file=/CODE.fd -drive file=/m.qcow2",
             ),
             (
                 Plan { disks: vec![drive("/a,b"), drive("/c")], ..plan() },

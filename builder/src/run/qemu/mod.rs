@@ -3,6 +3,7 @@
 //! | file | duty |
 //! |---|---|
 //! | `boot.rs` | what `PATH` stands for: a disk, a CD, kernel and initrd |
+//! | `firmware.rs` | EFI firmware, for images that need it |
 //! | `accelerator.rs` | which accelerator, which processor |
 //! | `command_line.rs` | a plan → QEMU's arguments |
 //! | `stop.rs` | the power button |
@@ -14,6 +15,7 @@ mod accelerator;
 mod boot;
 mod chart;
 mod command_line;
+mod firmware;
 mod launch;
 mod state;
 mod stop;
@@ -27,7 +29,8 @@ use thiserror::Error;
 
 pub use boot::Mode;
 pub use chart::Charted;
-pub use command_line::{Boot, Console, Drive, Network, Plan, command_line};
+pub use command_line::{Boot, Console, Drive, Firmware, Network, Plan, command_line};
+pub use firmware::FirmwareError;
 pub use launch::{Detached, Ready};
 pub use state::StateError;
 pub use stop::{How, StopError, stop};
@@ -65,6 +68,10 @@ pub struct Options {
     pub path: PathBuf,
     /// What `path` must be; without it that is found out.
     pub mode: Option<Mode>,
+    /// Boot by EFI firmware, even an image whose name does not say that it is one for it.
+    pub uefi: bool,
+    /// The firmware's file; without it, the distribution's.
+    pub firmware: Option<PathBuf>,
     /// Memory in MiB.
     pub memory: u32,
     /// Number of processors.
@@ -127,6 +134,9 @@ pub enum QemuError {
     /// A port cannot be published.
     #[error(transparent)]
     Publish(#[from] PublishError),
+    /// There is no firmware.
+    #[error(transparent)]
+    Firmware(#[from] FirmwareError),
     /// The state directory or what is in it.
     #[error(transparent)]
     State(#[from] StateError),
@@ -159,7 +169,11 @@ pub fn prepare(options: &Options) -> Result<Ready, QemuError> {
     if !matches!(options.arch.as_str(), "x86_64" | "amd64") {
         return Err(QemuError::Arch(options.arch.clone()));
     }
-    let boot = load(boot::detect(&options.path, options.mode, &|path| path.is_file())?)?;
+    let candidate = boot::detect(&options.path, options.mode, &|path| path.is_file())?;
+    let firmware = (options.uefi || options.firmware.is_some() || candidate.is_efi())
+        .then(|| firmware::find(options.firmware.as_deref(), &|path| path.is_file()))
+        .transpose()?;
+    let boot = load(candidate)?;
     let program = launch::program("qemu-system-x86_64", "qemu-system-x86")?;
     if options.networking == Networking::None && !options.publish.is_empty() {
         return Err(QemuError::PublishWithoutNetwork);
@@ -172,8 +186,15 @@ pub fn prepare(options: &Options) -> Result<Ready, QemuError> {
         options.accelerator.clone().or_else(accelerator::from_environment).as_deref(),
         accelerator::kvm_usable(),
     );
+    let firmware = firmware
+        .map(|found| -> Result<Firmware, QemuError> {
+            let variables = found.variables.as_deref().map(|template| state.efi_variables(template));
+            Ok(Firmware { code: absolute(&found.code)?, variables: variables.transpose()? })
+        })
+        .transpose()?;
     let plan = Plan {
         boot,
+        firmware,
         memory: options.memory,
         cpus: options.cpus,
         cpu_model: accelerator::cpu_model(&accelerators),
@@ -208,6 +229,7 @@ fn load(candidate: Candidate) -> Result<Boot, QemuError> {
             Boot::Disk(Drive { path: absolute(&path)?, format })
         }
         Candidate::Iso(path) => Boot::Iso(absolute(&path)?),
+        Candidate::Program(path) => Boot::Program(absolute(&path)?),
         Candidate::Kernel { kernel, initrd, cmdline } => Boot::Kernel {
             kernel: absolute(&kernel)?,
             initrd: absolute(&initrd)?,

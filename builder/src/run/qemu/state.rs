@@ -5,6 +5,7 @@
 //! | `mac-addr` | the MAC address |
 //! | `disk.qcow2`, `disk1.qcow2`, … | data disks that were given without a path |
 //! | `data.iso` | the metadata CD, written anew at every start |
+//! | `efi-vars.fd` | the variables of its EFI firmware |
 //! | `qemu.pid` | QEMU's process number, as long as it runs |
 //! | `qmp` | QEMU's control socket |
 //! | `console.log` | the console of a detached machine |
@@ -149,6 +150,17 @@ impl State {
             }
             Err(source) => Err(StateError::Io { action: "read the disk", path, source }.into()),
         }
+    }
+
+    /// The machine's own variable store, at first a copy of `template`.
+    pub fn efi_variables(&self, template: &Path) -> Result<PathBuf, StateError> {
+        let path = self.path.join("efi-vars.fd");
+        if !path.exists() {
+            let mut from = File::open(template).map_err(io_error("read", template))?;
+            write_whole(&path, |file| io::copy(&mut from, file).map(drop))
+                .map_err(io_error("write", &path))?;
+        }
+        Ok(path)
     }
 
     /// Writes the metadata CD.
