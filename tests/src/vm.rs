@@ -28,6 +28,8 @@ pub struct Setup {
     pub cloud: Option<Instance>,
     /// Where its boot is drawn.
     pub chart: Option<PathBuf>,
+    /// Booted by EFI firmware, whatever its image is called.
+    pub uefi: bool,
 }
 
 /// A running machine. Dropping it kills it; when the test fails, its console is kept.
@@ -64,6 +66,9 @@ impl Vm {
         }
         if let Some(chart) = &setup.chart {
             command.arg("--boot-chart").arg(chart);
+        }
+        if setup.uefi {
+            command.arg("--uefi");
         }
         command.arg(image).stdin(Stdio::null()).stdout(Stdio::piped()).process_group(0);
         let mut child = command.spawn().expect("starting lkb run");

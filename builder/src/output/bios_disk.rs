@@ -16,7 +16,7 @@ use thiserror::Error;
 
 use super::bzimage::{self, BzImageError};
 use super::fat::{self, FatError, Volume};
-use super::grub::{self, GrubError, LinuxEntry};
+use super::grub::{self, GrubError, LinuxEntry, Place};
 use super::mbr::{self, SECTOR};
 use super::partition::Partition;
 
@@ -119,7 +119,7 @@ pub fn write(
         cmdline: parts.cmdline,
         cmdline_limit: header.cmdline_size as usize,
     };
-    let code = grub::boot_code(grub_dir, &entry, (PARTITION_START - SECTOR) as usize)?;
+    let code = grub::boot_code(grub_dir, &entry, Place::behind_mbr((PARTITION_START - SECTOR) as usize))?;
 
     let partition = mbr::Partition {
         kind: geometry.mbr_type(),

@@ -224,41 +224,6 @@ fn set_hidden_sectors(device: &mut impl Device, geometry: Geometry, sectors: u32
     Ok(())
 }
 
-/// Corrects the parents of directories in the root of a FAT32 volume: there `..` is cluster 0, whatever the root's is
-/// (Microsoft's FAT specification, section 6.5). `fatfs` writes the root's.
-///
-/// # Errors
-/// When reading or writing fails.
-pub fn correct_parents(device: &mut impl Device) -> io::Result<()> {
-    const ENTRY: usize = 32;
-    const DIRECTORY: u8 = 0x10;
-    let mut boot = [0; SECTOR as usize];
-    device.seek(SeekFrom::Start(0))?;
-    device.read_exact(&mut boot)?;
-    let number = |at: usize, len: usize| {
-        boot[at..at + len].iter().rev().fold(0_u64, |number, byte| number << 8 | u64::from(*byte))
-    };
-    let cluster = number(13, 1) * SECTOR;
-    let data = (number(14, 2) + number(16, 1) * number(36, 4)) * SECTOR;
-    let place = |number: u64| data + number.saturating_sub(2) * cluster;
-    let mut root = vec![0; usize::try_from(cluster).unwrap_or_default()];
-    device.seek(SeekFrom::Start(place(number(44, 4))))?;
-    device.read_exact(&mut root)?;
-    for entry in root.chunks_exact(ENTRY).filter(|entry| entry[11] == DIRECTORY && entry[0] != b'.') {
-        let first = u64::from(u16::from_le_bytes([entry[20], entry[21]])) << 16
-            | u64::from(u16::from_le_bytes([entry[26], entry[27]]));
-        let parent = place(first) + ENTRY as u64;
-        let mut entry = [0; ENTRY];
-        device.seek(SeekFrom::Start(parent))?;
-        device.read_exact(&mut entry)?;
-        entry[20..22].fill(0);
-        entry[26..28].fill(0);
-        device.seek(SeekFrom::Start(parent))?;
-        device.write_all(&entry)?;
-    }
-    Ok(())
-}
-
 /// Gives every file [`crate::tree::GENERATED_MTIME`]: 2017-04-18 16:30:00.
 #[derive(Debug)]
 struct Generated;

@@ -14,6 +14,9 @@ pub const BEHIND: u64 = 33;
 /// The type of an EFI system partition.
 pub const EFI_SYSTEM: Guid = Guid::of(0xC12A_7328, 0xF81F, 0x11D2, 0xBA4B_00A0_C93E_C93B);
 
+/// The type of a partition for GRUB's core image, as GRUB's manual has it ("BIOS installation").
+pub const BIOS_BOOT: Guid = Guid::of(0x2168_6148, 0x6449, 0x6E6F, 0x744E_6565_6445_4649);
+
 const ENTRIES: usize = 128;
 const ENTRY: usize = 128;
 const HEADER: usize = 92;

@@ -5,6 +5,7 @@ pub mod bzimage;
 mod cpio;
 pub mod efi;
 pub mod fat;
+mod fat32;
 pub mod gpt;
 pub mod grub;
 mod initrd;
@@ -19,6 +20,7 @@ mod qcow2_bios;
 mod qcow2_efi;
 mod raw_bios;
 mod raw_efi;
+mod raw_hybrid;
 mod tar;
 #[cfg(test)]
 mod tests;
@@ -38,6 +40,7 @@ pub use qcow2_bios::Qcow2Bios;
 pub use qcow2_efi::Qcow2Efi;
 pub use raw_bios::RawBios;
 pub use raw_efi::RawEfi;
+pub use raw_hybrid::RawHybrid;
 pub use tar::Tar;
 pub use uki::UnifiedKernel;
 
@@ -82,7 +85,7 @@ pub trait Format: Sync {
 
 /// All formats, in the order in which help names them.
 pub static FORMATS: &[&dyn Format] =
-    &[&KernelInitrd, &Tar, &RawBios, &Qcow2Bios, &RawEfi, &Qcow2Efi, &UnifiedKernel];
+    &[&KernelInitrd, &Tar, &RawBios, &Qcow2Bios, &RawEfi, &Qcow2Efi, &RawHybrid, &UnifiedKernel];
 
 /// The format of this name.
 #[must_use]

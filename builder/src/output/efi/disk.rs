@@ -3,17 +3,21 @@
 //! | sectors | content |
 //! |---|---|
 //! | 0..34 | protective MBR, GPT |
+//! | 34..2048 | where BIOS machines are to boot it too: GRUB, in a partition of its own |
 //! | 2048.. | FAT32: `EFI/BOOT/BOOTX64.EFI` |
 //! | the last 33 | GPT again |
 
 use std::fs::File;
-use std::io;
+use std::io::{self, Seek, SeekFrom, Write};
+use std::path::Path;
 
 use thiserror::Error;
 
 use super::Uki;
 use crate::output::fat::{self, FatError, Geometry, Volume};
+use crate::output::fat32::Layout;
 use crate::output::gpt::{self, EFI_SYSTEM, Guid};
+use crate::output::grub::{self, GrubError, LinuxEntry, Place};
 use crate::output::mbr::SECTOR;
 use crate::output::partition::Partition;
 
@@ -27,6 +31,25 @@ const DISK: Guid = Guid::of(0x4C4B_0001, 0x4C4B, 0x8001, 0x8000_4C4B_0000_0001);
 const SYSTEM_PARTITION: Guid = Guid::of(0x4C4B_0001, 0x4C4B, 0x8001, 0x8000_4C4B_0000_0002);
 const IDENTITY: fat::Identity =
     fat::Identity { label: *b"LKB BOOT   ", serial: 0x4C4B_0003, hidden_sectors: FIRST_SECTOR };
+
+const BIOS_BOOT: gpt::Partition<'_> = gpt::Partition {
+    kind: gpt::BIOS_BOOT,
+    id: Guid::of(0x4C4B_0001, 0x4C4B, 0x8001, 0x8000_4C4B_0000_0003),
+    first: gpt::BEFORE,
+    sectors: FIRST_SECTOR as u64 - gpt::BEFORE,
+    name: "BIOS boot",
+};
+
+/// What BIOS machines need.
+#[derive(Debug, Clone, Copy)]
+pub struct Bios<'a> {
+    /// The command line, which GRUB tells the kernel.
+    pub cmdline: &'a str,
+    /// The longest that this kernel takes, in bytes.
+    pub cmdline_limit: usize,
+    /// GRUB's files ([`grub::directory`]).
+    pub grub: &'a Path,
+}
 
 /// Why the disk could not be written.
 #[derive(Debug, Error)]
@@ -45,6 +68,9 @@ pub enum EfiDiskError {
     /// The file system could not be written.
     #[error(transparent)]
     Fat(#[from] FatError),
+    /// GRUB could not be put together.
+    #[error(transparent)]
+    Grub(#[from] GrubError),
     /// The disk image could not be written.
     #[error("cannot write the disk image")]
     Write(#[source] io::Error),
@@ -59,6 +85,51 @@ pub enum EfiDiskError {
 /// # Errors
 /// See [`EfiDiskError`]. `out` is then of no use.
 pub fn write(out: &mut File, uki: Uki<'_>, boot_name: &str, size: Option<u64>) -> Result<u64, EfiDiskError> {
+    write_with(out, uki, boot_name, size, &[]).map(|(size, _)| size)
+}
+
+/// As [`write`], for BIOS machines as well: GRUB reads kernel and initrd out of the program, where they lie in one piece.
+///
+/// # Errors
+/// See [`EfiDiskError`].
+pub fn write_hybrid(
+    out: &mut File,
+    uki: Uki<'_>,
+    boot_name: &str,
+    bios: Bios<'_>,
+) -> Result<u64, EfiDiskError> {
+    let places = [".linux", ".initrd"].map(|name| uki.place_of(name).unwrap_or_default());
+    let (size, start) = write_with(out, uki, boot_name, None, &[BIOS_BOOT])?;
+    let [kernel, initrd] = places.map(|(at, len)| {
+        // Both begin at a whole sector: the program's sections and the file system's clusters do.
+        format!("{}+{}", (start + at) / SECTOR, len.div_ceil(SECTOR))
+    });
+    let entry = LinuxEntry {
+        kernel: &kernel,
+        initrd: &initrd,
+        cmdline: bios.cmdline,
+        cmdline_limit: bios.cmdline_limit,
+    };
+    let place = Place::in_gpt(BIOS_BOOT.first, usize::try_from(BIOS_BOOT.sectors * SECTOR).unwrap_or(0));
+    let code = grub::boot_code(bios.grub, &entry, place)?;
+    let mut put = |at: u64, bytes: &[u8]| {
+        out.seek(SeekFrom::Start(at))?;
+        out.write_all(bytes)
+    };
+    put(0, &code.mbr)
+        .and_then(|()| put(BIOS_BOOT.first * SECTOR, &code.core))
+        .map_err(EfiDiskError::Write)?;
+    Ok(size)
+}
+
+/// Returns the disk's size, and where in its system partition the program begins.
+fn write_with(
+    out: &mut File,
+    uki: Uki<'_>,
+    boot_name: &str,
+    size: Option<u64>,
+    before: &[gpt::Partition<'_>],
+) -> Result<(u64, u64), EfiDiskError> {
     let needed = START + fat::fat32_len(uki.len()) + TAIL;
     let size = match size {
         Some(size) if size < needed => return Err(EfiDiskError::TooSmall { needed, size }),
@@ -66,7 +137,7 @@ pub fn write(out: &mut File, uki: Uki<'_>, boot_name: &str, size: Option<u64>) -
         None => needed,
     };
     let len = size - START - TAIL;
-    let partition = gpt::Partition {
+    let system = gpt::Partition {
         kind: EFI_SYSTEM,
         id: SYSTEM_PARTITION,
         first: FIRST_SECTOR.into(),
@@ -74,19 +145,24 @@ pub fn write(out: &mut File, uki: Uki<'_>, boot_name: &str, size: Option<u64>) -
         name: "EFI System",
     };
     out.set_len(0).and_then(|()| out.set_len(size)).map_err(EfiDiskError::Write)?;
-    gpt::write(out, size, DISK, &[partition]).map_err(EfiDiskError::Write)?;
+    gpt::write(out, size, DISK, &[before, &[system]].concat()).map_err(EfiDiskError::Write)?;
     let geometry = Geometry::fat32(len)?;
     let mut volume = Volume::create(Partition::new(out, START, len), len, geometry, IDENTITY)?;
-    let content_len = uki.len();
-    volume.add(&format!("EFI/BOOT/{boot_name}"), &mut uki.into_reader(), content_len)?;
+    let (path, content_len) = (format!("EFI/BOOT/{boot_name}"), uki.len());
+    volume.add(&path, &mut uki.into_reader(), content_len)?;
     volume.finish()?;
-    fat::correct_parents(&mut Partition::new(out, START, len)).map_err(EfiDiskError::Write)?;
-    Ok(size)
+    let mut partition = Partition::new(out, START, len);
+    let start = Layout::read(&mut partition).and_then(|layout| {
+        layout.correct_parents(&mut partition)?;
+        // Not all names that firmware looks for are short ones; only where it is needed is it looked for.
+        if before.is_empty() { Ok(0) } else { layout.start_of(&mut partition, &path) }
+    });
+    Ok((size, start.map_err(EfiDiskError::Write)?))
 }
 
 #[cfg(test)]
 mod tests {
-    use std::io::{Read, Seek, SeekFrom};
+    use std::io::Read;
     use std::process::Command;
 
     use super::super::pe::program_for_tests;

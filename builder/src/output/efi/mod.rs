@@ -15,7 +15,7 @@ mod uki;
 use std::fs::File;
 use std::io::{self, Read};
 
-pub use disk::{EfiDiskError, write};
+pub use disk::{Bios, EfiDiskError, write, write_hybrid};
 pub use stub::{DIR_VARIABLE, Stub, StubError};
 pub use uki::{Uki, UkiError};
 

@@ -47,9 +47,18 @@ pub struct Uki<'a> {
     /// The stub up to the end of its last section; its headers grow with the sections.
     head: Vec<u8>,
     headers: Headers,
-    sections: Vec<(u64, Box<dyn Read + 'a>)>,
+    sections: Vec<Section<'a>>,
     /// Bytes of the file so far.
     len: u64,
+}
+
+struct Section<'a> {
+    name: &'static str,
+    /// In the file.
+    start: u64,
+    len: u64,
+    /// With the padding behind it.
+    content: Box<dyn Read + 'a>,
 }
 
 impl std::fmt::Debug for Uki<'_> {
@@ -109,8 +118,8 @@ impl<'a> Uki<'a> {
         add(&mut self.head, headers.optional + 8, padded)?;
 
         self.len += u64::from(padded);
-        let padding = io::repeat(0).take(u64::from(padded - size));
-        self.sections.push((len, Box::new(content.chain(padding))));
+        let content = Box::new(content.chain(io::repeat(0).take(u64::from(padded - size))));
+        self.sections.push(Section { name, start: start.into(), len, content });
         Ok(())
     }
 
@@ -126,11 +135,18 @@ impl<'a> Uki<'a> {
         self.len == 0
     }
 
+    /// Where in the image a section's content begins, and its length, in bytes.
+    #[must_use]
+    pub fn place_of(&self, name: &str) -> Option<(u64, u64)> {
+        let section = self.sections.iter().find(|section| section.name == name)?;
+        Some((section.start, section.len))
+    }
+
     /// Reads the whole image.
     #[must_use]
     pub fn into_reader(self) -> Box<dyn Read + 'a> {
         let head: Box<dyn Read + 'a> = Box::new(io::Cursor::new(self.head));
-        self.sections.into_iter().fold(head, |before, (_, section)| Box::new(before.chain(section)))
+        self.sections.into_iter().fold(head, |before, section| Box::new(before.chain(section.content)))
     }
 }
 

@@ -13,9 +13,9 @@ const BOOT_IMAGE: &str = "BOOT_IMAGE=";
 /// One Linux system: what GRUB loads, and what it tells the kernel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LinuxEntry<'a> {
-    /// Absolute path of the kernel on the boot partition.
+    /// The kernel: an absolute path on the boot partition, or a list of its sectors (`FIRST+COUNT`).
     pub kernel: &'a str,
-    /// Absolute path of the initrd on the boot partition.
+    /// The initrd, likewise.
     pub initrd: &'a str,
     /// The command line. The kernel sees it behind `BOOT_IMAGE=<kernel>`, as with every boot loader.
     pub cmdline: &'a str,

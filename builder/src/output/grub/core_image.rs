@@ -17,9 +17,6 @@ use lzma_rust2::{LzmaOptions, LzmaWriter};
 use super::elf::{ALLOC, Elf, PROGBITS};
 use super::{Files, GrubError, LinuxEntry, verbatim};
 
-/// What loading a kernel from a FAT partition takes; the modules that these need come along.
-const MODULES: [&str; 4] = ["biosdisk", "part_msdos", "fat", "linux16"];
-
 /// Where the decompressed kernel is linked to run.
 const KERNEL_ADDRESS: u32 = 0x9000;
 const MODULE_MAGIC: u32 = 0x676D_696D;
@@ -29,8 +26,8 @@ const OBJECT_CONFIG: u32 = 2;
 const OBJECT_PREFIX: u32 = 3;
 
 const DISKBOOT_LEN: usize = 512;
-/// In `diskboot.img`: how many sectors follow it (`u16`); before it their first sector, as shipped 2, which is right
-/// for a core image in the second sector of the disk.
+/// In `diskboot.img`: the first sector of what follows it (`u64`), and how many there are (`u16`).
+const DISKBOOT_NEXT: usize = 500;
 const DISKBOOT_COUNT: usize = 508;
 /// In `lzma_decompress.img`: length of the packed payload (`u32`), then of the unpacked one.
 const DECOMPRESS_PACKED: usize = 8;
@@ -41,10 +38,10 @@ pub struct Module {
     bytes: Vec<u8>,
 }
 
-/// The modules that boot `entry`, each after those it needs.
-pub fn modules(files: &Files<'_>, entry: &LinuxEntry<'_>) -> Result<Vec<Module>, GrubError> {
+/// The modules `wanted`, each after those it needs, ready to boot `entry`.
+pub fn modules(files: &Files<'_>, wanted: &[&str], entry: &LinuxEntry<'_>) -> Result<Vec<Module>, GrubError> {
     let dependencies = files.read("moddep.lst")?;
-    let names = in_dependency_order(&String::from_utf8_lossy(&dependencies), &MODULES)?;
+    let names = in_dependency_order(&String::from_utf8_lossy(&dependencies), wanted)?;
     names
         .iter()
         .map(|name| {
@@ -57,12 +54,13 @@ pub fn modules(files: &Files<'_>, entry: &LinuxEntry<'_>) -> Result<Vec<Module>,
         .collect()
 }
 
-/// The core image, padded to whole sectors.
+/// The core image for sector `first` of the disk, padded to whole sectors.
 pub fn build(
     files: &Files<'_>,
     modules: &[Module],
     config: &str,
     prefix: &str,
+    first: u64,
 ) -> Result<Vec<u8>, GrubError> {
     let mut payload = kernel(&files.read("kernel.img")?)?;
     let objects = objects(modules, config, prefix);
@@ -88,6 +86,7 @@ pub fn build(
 
     let follow = u16::try_from(core.len() / 512 - 1)
         .map_err(|_| GrubError::NoRoom { len: core.len(), room: usize::from(u16::MAX) * 512 })?;
+    core[DISKBOOT_NEXT..DISKBOOT_NEXT + 8].copy_from_slice(&(first + 1).to_le_bytes());
     core[DISKBOOT_COUNT..DISKBOOT_COUNT + 2].copy_from_slice(&follow.to_le_bytes());
     Ok(core)
 }
@@ -191,6 +190,7 @@ mod tests {
 
     #[test]
     fn the_payload_is_what_grub_mkimage_makes() {
+        let place = super::super::Place::behind_mbr(1 << 20);
         let dir = tempfile::tempdir().unwrap();
         let entry = LinuxEntry { kernel: "/k", initrd: "/i", cmdline: "quiet", cmdline_limit: 2047 };
         let config = entry.config().unwrap();
@@ -200,12 +200,13 @@ mod tests {
             .arg(dir.path().join("config"))
             .arg("-o")
             .arg(dir.path().join("core.img"))
-            .args(MODULES)
+            .args(place.modules)
             .status();
         assert!(made.expect("grub-mkimage of grub-common, which grub-pc-bin needs").success());
 
         let files = Files { dir: Path::new(DIR) };
-        let ours = build(&files, &modules(&files, &entry).unwrap(), &config, "(,msdos1)/").unwrap();
+        let modules = modules(&files, place.modules, &entry).unwrap();
+        let ours = build(&files, &modules, &config, place.prefix, place.first).unwrap();
         let theirs = unpack(&std::fs::read(dir.path().join("core.img")).unwrap());
         let ours = unpack(&ours);
         assert_eq!(ours.len(), theirs.len());
@@ -215,7 +216,7 @@ mod tests {
     #[test]
     fn the_block_list_covers_the_whole_core() {
         let files = Files { dir: Path::new(DIR) };
-        let core = build(&files, &[], "boot\n", "(,msdos1)/").unwrap();
+        let core = build(&files, &[], "boot\n", "(,msdos1)/", 1).unwrap();
         assert_eq!(core.len() % 512, 0);
         assert_eq!(core[500..508], 2_u64.to_le_bytes());
         assert_eq!(usize::from(u16::from_le_bytes([core[508], core[509]])), core.len() / 512 - 1);

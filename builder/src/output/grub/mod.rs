@@ -31,6 +31,8 @@ pub const DEFAULT_DIR: &str = "/usr/lib/grub/i386-pc";
 /// The environment variable that names another directory.
 pub const DIR_VARIABLE: &str = "LKB_GRUB_DIR";
 
+/// In `boot.img`: the sector of the core image (`u64`).
+const BOOT_CORE: usize = 0x5C;
 /// No file of GRUB's is larger (the largest, `normal.mod`, has 126 KiB).
 const FILE_LIMIT: u64 = 4 << 20;
 
@@ -96,7 +98,7 @@ pub enum GrubError {
 pub struct BootCode {
     /// The code part of the first sector.
     pub mbr: [u8; mbr::CODE],
-    /// What begins at the second sector; a whole number of sectors.
+    /// What begins at the sector that it was built for; a whole number of sectors.
     pub core: Vec<u8>,
 }
 
@@ -106,23 +108,49 @@ pub fn directory() -> PathBuf {
     std::env::var_os(DIR_VARIABLE).filter(|dir| !dir.is_empty()).unwrap_or_else(|| DEFAULT_DIR.into()).into()
 }
 
-/// Builds GRUB so that it boots `entry` from the first MBR partition of its own disk, at once and without a menu.
-///
-/// `room` is the number of bytes between the first sector and the partition.
+/// Where GRUB lies on a disk, and where what it boots does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    /// The sector of the core image.
+    pub first: u64,
+    /// Bytes that it may take there.
+    pub room: usize,
+    modules: &'static [&'static str],
+    prefix: &'static str,
+}
+
+impl Place {
+    /// In the second sector of a disk with an MBR, whose first partition is FAT and has the kernel as a file.
+    #[must_use]
+    pub const fn behind_mbr(room: usize) -> Self {
+        let modules = &["biosdisk", "part_msdos", "fat", "linux16"];
+        Self { first: 1, room, modules, prefix: "(,msdos1)/" }
+    }
+
+    /// In the first partition of a disk with a GPT; the kernel is a list of sectors of the second one.
+    #[must_use]
+    pub const fn in_gpt(first: u64, room: usize) -> Self {
+        Self { first, room, modules: &["biosdisk", "part_gpt", "linux16"], prefix: "(,gpt2)/" }
+    }
+}
+
+/// Builds GRUB so that it boots `entry` from its own disk, at once and without a menu.
 ///
 /// # Errors
 /// When GRUB's files are not in `dir` or not what they should be, when the command line cannot be told to a kernel,
-/// or when the result is larger than `room`.
-pub fn boot_code(dir: &Path, entry: &LinuxEntry<'_>, room: usize) -> Result<BootCode, GrubError> {
+/// or when the result is larger than its room.
+pub fn boot_code(dir: &Path, entry: &LinuxEntry<'_>, place: Place) -> Result<BootCode, GrubError> {
+    let Place { first, room, modules, prefix } = place;
     let files = Files { dir };
-    let modules = core_image::modules(&files, entry)?;
-    let core = core_image::build(&files, &modules, &entry.config()?, "(,msdos1)/")?;
+    let modules = core_image::modules(&files, modules, entry)?;
+    let core = core_image::build(&files, &modules, &entry.config()?, prefix, first)?;
     if core.len() > room {
         return Err(GrubError::NoRoom { len: core.len(), room });
     }
     let boot = files.sized::<512>("boot.img")?;
     let mut mbr = [0; mbr::CODE];
     mbr.copy_from_slice(&boot[..mbr::CODE]);
+    mbr[BOOT_CORE..BOOT_CORE + 8].copy_from_slice(&first.to_le_bytes());
     Ok(BootCode { mbr, core })
 }
 
@@ -163,20 +191,20 @@ mod tests {
 
     #[test]
     fn a_missing_grub_names_the_package() {
-        let error = boot_code(Path::new("/nonexistent"), &ENTRY, 1 << 20).unwrap_err();
+        let error = boot_code(Path::new("/nonexistent"), &ENTRY, Place::behind_mbr(1 << 20)).unwrap_err();
         let text = error.to_string();
         assert!(text.contains("/nonexistent/") && text.contains("grub-pc-bin"), "{text}");
     }
 
     #[test]
     fn a_core_image_that_would_reach_into_the_partition_is_refused() {
-        let error = boot_code(Path::new(DEFAULT_DIR), &ENTRY, 62 * 512).unwrap_err();
+        let error = boot_code(Path::new(DEFAULT_DIR), &ENTRY, Place::behind_mbr(62 * 512)).unwrap_err();
         assert!(matches!(error, GrubError::NoRoom { .. }), "{error}");
     }
 
     #[test]
     fn two_builds_are_equal() {
-        let build = || boot_code(Path::new(DEFAULT_DIR), &ENTRY, 2047 * 512).unwrap();
+        let build = || boot_code(Path::new(DEFAULT_DIR), &ENTRY, Place::behind_mbr(2047 * 512)).unwrap();
         assert_eq!(build(), build());
     }
 }

@@ -105,7 +105,8 @@ pub fn detect(
         }
         tried.push(kernel);
     }
-    let disks = [".qcow2", "-bios.img", ".raw", "-efi.qcow2", "-efi.img"].map(|suffix| (Mode::Disk, suffix));
+    let disks = [".qcow2", "-bios.img", ".raw", "-hybrid.img", "-efi.qcow2", "-efi.img"]
+        .map(|suffix| (Mode::Disk, suffix));
     for (kind, suffix) in disks.into_iter().chain([(Mode::Iso, ".iso")]).filter(|(kind, _)| wanted(*kind)) {
         let found = suffixed(path, suffix);
         if is_file(&found) {
@@ -202,7 +203,7 @@ mod tests {
                 "m",
                 None,
                 &[][..],
-                "looked for m, m-kernel, m.qcow2, m-bios.img, m.raw, m-efi.qcow2, m-efi.img, m.iso",
+                "looked for m, m-kernel, m.qcow2, m-bios.img, m.raw, m-hybrid.img, m-efi.qcow2, m-efi.img, m.iso",
             ),
             ("m", Some(Mode::Kernel), &["m"], "looked for m-kernel"),
             ("m.yml", None, &["m.yml"], "lkb build m.yml"),

@@ -1,0 +1,45 @@
+//! `raw-hybrid`: one disk for BIOS and EFI machines. Kernel and initrd are on it once.
+
+use std::io::Read;
+
+use super::bzimage::{self, Header};
+use super::efi::{self, Bios, EfiDiskError};
+use super::{Format, Job, OutputError, grub};
+
+/// `NAME-hybrid.img`.
+#[derive(Debug, Clone, Copy)]
+pub struct RawHybrid;
+
+const NAME: &str = "raw-hybrid";
+
+impl Format for RawHybrid {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn files(&self, name: &str) -> Vec<String> {
+        vec![format!("{name}-hybrid.img")]
+    }
+
+    fn write(&self, job: &Job<'_>) -> Result<(), OutputError> {
+        let (uki, stub) = efi::uki(NAME, job)?;
+        let kernel = job.machine.kernel.as_ref().ok_or_else(|| OutputError::no_kernel(NAME))?;
+        let failed = |source| OutputError::Disk { format: NAME, source };
+        let mut start = Vec::new();
+        kernel.reader().take(bzimage::HEADER_LEN as u64).read_to_end(&mut start).map_err(|source| {
+            let (path, into) = ("the kernel".into(), NAME.into());
+            OutputError::Copy { path, origin: job.machine.boot.to_string(), into, source }
+        })?;
+        let header = Header::parse(&start).map_err(|source| failed(Box::new(source)))?;
+        let mut out = job.create(&format!("{}-hybrid.img", job.name))?;
+        let path = out.path().to_owned();
+        let grub = grub::directory();
+        let bios =
+            Bios { cmdline: &job.machine.cmdline, cmdline_limit: header.cmdline_size as usize, grub: &grub };
+        match efi::write_hybrid(out.file_mut(), uki, stub.boot_name, bios) {
+            Ok(_) => Ok(()),
+            Err(EfiDiskError::Write(source)) => Err(OutputError::io("write", &path)(source)),
+            Err(source) => Err(failed(Box::new(source))),
+        }
+    }
+}
