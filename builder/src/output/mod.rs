@@ -2,6 +2,7 @@
 
 pub mod bios_disk;
 pub mod bzimage;
+pub mod convert;
 mod cpio;
 pub mod efi;
 pub mod fat;
@@ -21,6 +22,7 @@ mod qcow2_efi;
 mod raw_bios;
 mod raw_efi;
 mod raw_hybrid;
+mod sparse;
 mod tar;
 #[cfg(test)]
 mod tests;

@@ -7,11 +7,10 @@
 //! twice as long.
 
 use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::io::{self, Seek, SeekFrom, Write};
 
-use nix::errno::Errno;
-use nix::unistd::{Whence, lseek};
-use thiserror::Error;
+use super::convert::{ConvertError, size_of};
+use super::sparse::Chunks;
 
 /// log2 of the cluster size; QEMU's default.
 const CLUSTER_BITS: u32 = 16;
@@ -28,33 +27,16 @@ const COPIED: u64 = 1 << 63;
 /// QEMU opens no L1 table above 32 MiB; that of this size is 256 KiB.
 const MAX_DISK: u64 = 16 << 40;
 
-/// Why a qcow2 image could not be written.
-#[derive(Debug, Error)]
-pub enum Qcow2Error {
-    /// The raw disk is too large.
-    #[error("a disk of {0} bytes does not become a qcow2 image: up to 16 TiB is possible")]
-    TooLarge(u64),
-    /// The raw disk could not be read.
-    #[error("cannot read the raw disk image")]
-    Read(#[source] io::Error),
-    /// The image could not be written.
-    #[error("cannot write the qcow2 image")]
-    Write(#[source] io::Error),
-}
-
 /// Writes the disk `raw` as a qcow2 image over `out`, whose former content is lost. The same disk makes the same bytes.
 ///
 /// # Errors
 /// When reading or writing fails, or the disk has more than 16 TiB.
-pub fn write(raw: &mut File, out: &mut File) -> Result<(), Qcow2Error> {
-    let size = raw.metadata().map_err(Qcow2Error::Read)?.len();
-    if size > MAX_DISK {
-        return Err(Qcow2Error::TooLarge(size));
-    }
-    out.set_len(0).map_err(Qcow2Error::Write)?;
-    out.seek(SeekFrom::Start(CLUSTER)).map_err(Qcow2Error::Write)?;
+pub fn write(raw: &mut File, out: &mut File) -> Result<(), ConvertError> {
+    let size = size_of(raw, MAX_DISK)?;
+    out.set_len(0).map_err(ConvertError::Write)?;
+    out.seek(SeekFrom::Start(CLUSTER)).map_err(ConvertError::Write)?;
     let tables = copy_data(raw, out, size)?;
-    write_metadata(out, size, &tables).map_err(Qcow2Error::Write)
+    write_metadata(out, size, &tables).map_err(ConvertError::Write)
 }
 
 /// Where each cluster of the disk went.
@@ -66,45 +48,17 @@ struct Tables {
 }
 
 /// Copies every cluster of the disk that is not all zeros to the end of `out`.
-fn copy_data(raw: &mut File, out: &mut File, size: u64) -> Result<Tables, Qcow2Error> {
+fn copy_data(raw: &mut File, out: &mut File, size: u64) -> Result<Tables, ConvertError> {
     let clusters = size.div_ceil(CLUSTER);
     let mut tables = Tables { l2: vec![None; clusters.div_ceil(ENTRIES) as usize], next: 1 };
-    let zeros = vec![0; CLUSTER as usize];
-    let mut buffer = zeros.clone();
-    let mut cluster = 0;
-    while let Some(found) = next_data(raw, cluster * CLUSTER).map_err(Qcow2Error::Read)? {
-        cluster = found / CLUSTER;
-        let start = cluster * CLUSTER;
-        let len = CLUSTER.min(size - start) as usize;
-        raw.seek(SeekFrom::Start(start))
-            .and_then(|_| raw.read_exact(&mut buffer[..len]))
-            .map_err(Qcow2Error::Read)?;
-        buffer[len..].fill(0);
-        if buffer != zeros {
-            out.write_all(&buffer).map_err(Qcow2Error::Write)?;
-            let table =
-                tables.l2[(cluster / ENTRIES) as usize].get_or_insert_with(|| vec![0; ENTRIES as usize]);
-            table[(cluster % ENTRIES) as usize] = (tables.next * CLUSTER) | COPIED;
-            tables.next += 1;
-        }
-        cluster += 1;
-        if cluster >= clusters {
-            break;
-        }
+    let mut chunks = Chunks::of(raw, size, CLUSTER as usize);
+    while let Some((cluster, bytes)) = chunks.advance().map_err(ConvertError::Read)? {
+        out.write_all(bytes).map_err(ConvertError::Write)?;
+        let table = tables.l2[(cluster / ENTRIES) as usize].get_or_insert_with(|| vec![0; ENTRIES as usize]);
+        table[(cluster % ENTRIES) as usize] = (tables.next * CLUSTER) | COPIED;
+        tables.next += 1;
     }
     Ok(tables)
-}
-
-/// The offset of the next byte at or after `from` that is not in a hole of the file.
-fn next_data(file: &File, from: u64) -> io::Result<Option<u64>> {
-    let Ok(offset) = from.try_into() else { return Ok(None) };
-    match lseek(file, offset, Whence::SeekData) {
-        Ok(offset) => Ok(u64::try_from(offset).ok()),
-        Err(Errno::ENXIO) => Ok(None),
-        // A file system that cannot tell: everything is data.
-        Err(Errno::EINVAL) => Ok((from < file.metadata()?.len()).then_some(from)),
-        Err(error) => Err(error.into()),
-    }
 }
 
 fn write_metadata(out: &mut File, size: u64, tables: &Tables) -> io::Result<()> {
@@ -185,35 +139,11 @@ fn big_endian(entries: &[u64], clusters: u64) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::convert::fixture;
     use super::*;
-    use std::path::Path;
-    use std::process::Command;
 
-    fn qemu_img(args: &[&str], files: &[&Path]) {
-        let output =
-            Command::new("qemu-img").args(args).args(files).output().expect("qemu-img of qemu-utils");
-        let text = [output.stdout, output.stderr].concat();
-        assert!(output.status.success(), "qemu-img {args:?}: {}", String::from_utf8_lossy(&text));
-    }
-
-    /// Writes `content` at its offsets into a disk of `size` bytes, converts it, and has QEMU compare the two.
-    fn check(size: u64, content: &[(u64, &[u8])]) -> u64 {
-        let dir = tempfile::tempdir().unwrap();
-        let [raw_path, path, again] =
-            ["disk.raw", "disk.qcow2", "again.qcow2"].map(|name| dir.path().join(name));
-        let mut raw = File::create_new(&raw_path).unwrap();
-        raw.set_len(size).unwrap();
-        for (offset, bytes) in content {
-            raw.seek(SeekFrom::Start(*offset)).unwrap();
-            raw.write_all(bytes).unwrap();
-        }
-        let mut raw = File::open(&raw_path).unwrap();
-        write(&mut raw, &mut File::create_new(&path).unwrap()).unwrap();
-        write(&mut raw, &mut File::create_new(&again).unwrap()).unwrap();
-        assert!(std::fs::read(&path).unwrap() == std::fs::read(&again).unwrap(), "two writes are equal");
-        qemu_img(&["check", "-q", "-f", "qcow2"], &[&path]);
-        qemu_img(&["compare", "-q", "-f", "raw", "-F", "qcow2"], &[&raw_path, &path]);
-        let image = std::fs::read(&path).unwrap();
+    fn check(size: u64, content: fixture::Pieces<'_>) -> u64 {
+        let image = fixture::check("qcow2", write, size, content);
         assert_eq!(image[24..32], size.to_be_bytes(), "the size that a machine sees");
         image.len() as u64
     }

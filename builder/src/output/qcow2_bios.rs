@@ -1,9 +1,6 @@
 //! `qcow2-bios`: a disk of a chosen size for BIOS machines, in the format that clouds and qemu take.
 
-use std::fs::File;
-
-use super::qcow2::{self, Qcow2Error};
-use super::{Format, Job, OutputError, raw_bios};
+use super::{Format, Job, OutputError, convert, qcow2};
 
 /// `NAME.qcow2`.
 #[derive(Debug, Clone, Copy)]
@@ -21,25 +18,6 @@ impl Format for Qcow2Bios {
     }
 
     fn write(&self, job: &Job<'_>) -> Result<(), OutputError> {
-        let mut raw = job.scratch(&format!("{}-{NAME}", job.name))?;
-        let raw_path = raw.path().to_owned();
-        raw_bios::disk(NAME, job, raw.file_mut(), &raw_path, Some(job.size))?;
-        convert(NAME, job, raw.file_mut(), &format!("{}.qcow2", job.name))
-    }
-}
-
-/// Writes a raw disk as the qcow2 file `name` of the output.
-pub(super) fn convert(
-    format: &'static str,
-    job: &Job<'_>,
-    raw: &mut File,
-    name: &str,
-) -> Result<(), OutputError> {
-    let mut out = job.create(name)?;
-    let path = out.path().to_owned();
-    match qcow2::write(raw, out.file_mut()) {
-        Ok(()) => Ok(()),
-        Err(Qcow2Error::Write(source)) => Err(OutputError::io("write", &path)(source)),
-        Err(source) => Err(OutputError::Disk { format, source: Box::new(source) }),
+        convert::bios_disk(NAME, job, job.size, &format!("{}.qcow2", job.name), qcow2::write)
     }
 }

@@ -1,7 +1,6 @@
 //! `qcow2-efi`: a disk of a chosen size for EFI machines, in the format that clouds and qemu take.
 
-use super::qcow2_bios::convert;
-use super::{Format, Job, OutputError, raw_efi};
+use super::{Format, Job, OutputError, convert, qcow2};
 
 /// `NAME-efi.qcow2`.
 #[derive(Debug, Clone, Copy)]
@@ -19,9 +18,6 @@ impl Format for Qcow2Efi {
     }
 
     fn write(&self, job: &Job<'_>) -> Result<(), OutputError> {
-        let mut raw = job.scratch(&format!("{}-{NAME}", job.name))?;
-        let raw_path = raw.path().to_owned();
-        raw_efi::disk(NAME, job, raw.file_mut(), &raw_path, Some(job.size))?;
-        convert(NAME, job, raw.file_mut(), &format!("{}-efi.qcow2", job.name))
+        convert::efi_disk(NAME, job, job.size, &format!("{}-efi.qcow2", job.name), qcow2::write)
     }
 }
