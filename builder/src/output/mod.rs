@@ -4,6 +4,7 @@ pub mod bios_disk;
 pub mod bzimage;
 pub mod convert;
 mod cpio;
+mod docker;
 pub mod efi;
 pub mod fat;
 mod fat32;
@@ -14,6 +15,7 @@ pub mod iso;
 mod job;
 mod kernel_initrd;
 pub mod mbr;
+mod member;
 pub mod partition;
 mod pending;
 pub mod qcow2;
@@ -24,6 +26,7 @@ mod raw_efi;
 mod raw_hybrid;
 mod sparse;
 mod tar;
+mod tar_kernel_initrd;
 #[cfg(test)]
 mod tests;
 mod uki;
@@ -35,6 +38,7 @@ use std::sync::Arc;
 use crate::image::ImageError;
 use crate::tree::{Content, Origin, Tree};
 
+pub use docker::Docker;
 pub use job::{Built, Job, write, write_stream};
 pub use kernel_initrd::KernelInitrd;
 pub use pending::PendingFile;
@@ -44,6 +48,7 @@ pub use raw_bios::RawBios;
 pub use raw_efi::RawEfi;
 pub use raw_hybrid::RawHybrid;
 pub use tar::Tar;
+pub use tar_kernel_initrd::TarKernelInitrd;
 pub use uki::UnifiedKernel;
 
 /// What a build makes, before it becomes a format.
@@ -86,8 +91,18 @@ pub trait Format: Sync {
 }
 
 /// All formats, in the order in which help names them.
-pub static FORMATS: &[&dyn Format] =
-    &[&KernelInitrd, &Tar, &RawBios, &Qcow2Bios, &RawEfi, &Qcow2Efi, &RawHybrid, &UnifiedKernel];
+pub static FORMATS: &[&dyn Format] = &[
+    &KernelInitrd,
+    &TarKernelInitrd,
+    &Tar,
+    &Docker,
+    &RawBios,
+    &Qcow2Bios,
+    &RawEfi,
+    &Qcow2Efi,
+    &RawHybrid,
+    &UnifiedKernel,
+];
 
 /// The format of this name.
 #[must_use]

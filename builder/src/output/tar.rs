@@ -8,6 +8,7 @@ use ::tar::{EntryType, Header};
 
 use crate::tree::{Content, GENERATED_MTIME, Kind, Node, Tree, TreePath, display, join, split};
 
+use super::member::{self, END};
 use super::{Format, Job, Machine, OutputError};
 
 /// `NAME.tar`.
@@ -15,7 +16,8 @@ use super::{Format, Job, Machine, OutputError};
 pub struct Tar;
 
 const NAME: &str = "tar";
-const BLOCK: u64 = 512;
+/// What errors call an archive that has no path.
+pub(super) const ARCHIVE: &str = "the tar archive";
 /// Longest name and link target in a header without extension, in bytes.
 const MAX_NAME: usize = 100;
 /// Most that a header's size field holds: 11 octal digits.
@@ -36,18 +38,23 @@ impl Format for Tar {
         let file = job.create(&format!("{}.tar", job.name))?;
         let path = file.path().to_owned();
         let mut out = BufWriter::with_capacity(1 << 20, file);
-        write_machine(job.machine, &mut out)?;
+        write_machine(job.machine, &mut out, None)?;
         out.flush().map_err(OutputError::io("write", &path))
     }
 
     fn stream(&self, machine: &Machine, out: &mut dyn Write) -> Option<Result<(), OutputError>> {
         let mut out = BufWriter::with_capacity(1 << 20, out);
-        let written = write_machine(machine, &mut out);
-        Some(written.and_then(|()| out.flush().map_err(OutputError::io("write", "the tar archive".as_ref()))))
+        let written = write_machine(machine, &mut out, None);
+        Some(written.and_then(|()| out.flush().map_err(OutputError::io("write", ARCHIVE.as_ref()))))
     }
 }
 
-fn write_machine(machine: &Machine, out: &mut dyn Write) -> Result<(), OutputError> {
+/// Writes the archive of a machine, and at its end a file that the format adds, by name.
+pub(super) fn write_machine(
+    machine: &Machine,
+    out: &mut dyn Write,
+    added: Option<(&str, &[u8])>,
+) -> Result<(), OutputError> {
     let mut archive = Archive { out, tree: &machine.root, written: HashSet::new() };
     archive.boot(machine)?;
     // The order of the YAML; by path within an item.
@@ -56,11 +63,18 @@ fn write_machine(machine: &Machine, out: &mut dyn Write) -> Result<(), OutputErr
     for (path, node) in order {
         archive.entry(path, node)?;
     }
-    // Two blocks of zeros end the archive.
-    archive
-        .out
-        .write_all(&[0; 2 * BLOCK as usize])
-        .map_err(OutputError::io("write", "the tar archive".as_ref()))
+    if let Some((name, content)) = added {
+        add(out, name, content).map_err(OutputError::io("write", ARCHIVE.as_ref()))?;
+    }
+    out.write_all(&END).map_err(OutputError::io("write", ARCHIVE.as_ref()))
+}
+
+/// Appends a file that comes from no item of the YAML.
+fn add(out: &mut dyn Write, name: &str, content: &[u8]) -> io::Result<()> {
+    let size = content.len() as u64;
+    out.write_all(member::header(Header::new_ustar(), name, size)?.as_bytes())?;
+    out.write_all(content)?;
+    out.write_all(member::padding(size))
 }
 
 struct Archive<'a> {
@@ -113,7 +127,7 @@ impl Archive<'_> {
         write_entry(self.out, path, node).map_err(|source| OutputError::Copy {
             path: display(path),
             origin: node.origin.to_string(),
-            into: "the tar archive".into(),
+            into: ARCHIVE.into(),
             source,
         })
     }
@@ -195,7 +209,7 @@ fn write_entry(out: &mut dyn Write, path: &[u8], node: &Node) -> io::Result<()> 
     if let Some(content) = content {
         content.copy_to(out)?;
     }
-    pad(out, size)
+    out.write_all(member::padding(size))
 }
 
 /// The records of one PAX header.
@@ -230,11 +244,6 @@ impl Records {
         header.set_cksum();
         out.write_all(header.as_bytes())?;
         out.write_all(&self.0)?;
-        pad(out, self.0.len() as u64)
+        out.write_all(member::padding(self.0.len() as u64))
     }
-}
-
-fn pad(out: &mut dyn Write, written: u64) -> io::Result<()> {
-    let padding = written.next_multiple_of(BLOCK) - written;
-    out.write_all(&[0; BLOCK as usize][..padding as usize])
 }

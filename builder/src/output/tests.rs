@@ -1,5 +1,7 @@
 //! Builds: what is written, and that it is written whole, the same each time, or not at all.
 
+mod archives;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::Read;
