@@ -51,6 +51,7 @@ const MAX_CONFIGURATION: u64 = 16 << 20;
 
 pub fn run(options: &Options, context: &Context) -> Outcome {
     let formats = options.formats()?;
+    output::distinct(&options.prefix(), &formats)?;
     let sources = options.files.iter().map(|file| source(file)).collect::<Result<Vec<_>, _>>()?;
     let Loaded { config, warnings } = config::load(&sources, &Resolver::default())?;
     for warning in warnings {

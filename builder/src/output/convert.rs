@@ -88,6 +88,14 @@ fn convert(
     write(raw, out.file_mut()).map_err(|error| error.of(format, &path))
 }
 
+/// The size that was asked for, rounded up to what the format's readers take: a whole number of `unit` bytes.
+pub(super) fn whole(format: &'static str, size: u64, unit: u64) -> Result<u64, OutputError> {
+    size.checked_next_multiple_of(unit).ok_or_else(|| OutputError::Unfit {
+        format,
+        reason: format!("a disk of {size} bytes is too large: use a smaller --size"),
+    })
+}
+
 #[cfg(test)]
 pub(super) mod fixture {
     use super::*;
@@ -151,6 +159,14 @@ pub(super) mod fixture {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn sizes_are_rounded_up_to_whole_units_and_never_wrap() {
+        assert_eq!(whole("x", 1, 1 << 20).unwrap(), 1 << 20);
+        assert_eq!(whole("x", 3 << 20, 1 << 20).unwrap(), 3 << 20);
+        let error = whole("x", u64::MAX, 1 << 20).unwrap_err().to_string();
+        assert!(error.contains("--size"), "{error}");
+    }
 
     #[test]
     fn a_disk_that_is_too_large_says_how_large_it_is_and_may_be() {

@@ -41,7 +41,7 @@ pub struct Built {
 /// Builds a machine in these formats. Either every file appears under its name, or none does.
 ///
 /// # Errors
-/// When a format fails, or the files cannot be written.
+/// When two formats write the same file, a format fails, or the files cannot be written.
 pub fn write(
     machine: &Machine,
     cache: &Cache,
@@ -50,6 +50,7 @@ pub fn write(
     size: u64,
     formats: &[&dyn Format],
 ) -> Result<Built, OutputError> {
+    super::distinct(name, formats)?;
     fs::create_dir_all(dir).map_err(OutputError::io("create the output directory", dir))?;
     let job = Job::new(machine, cache, dir, name, size);
     for format in formats {

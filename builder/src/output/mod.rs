@@ -1,13 +1,16 @@
 //! Output formats: one module a format, over shared writers.
 
+mod aws;
 pub mod bios_disk;
 pub mod bzimage;
 pub mod convert;
 mod cpio;
 mod docker;
+mod dynamic_vhd;
 pub mod efi;
 pub mod fat;
 mod fat32;
+mod gcp;
 pub mod gpt;
 pub mod grub;
 mod initrd;
@@ -25,12 +28,17 @@ mod raw_bios;
 mod raw_efi;
 mod raw_hybrid;
 mod sparse;
+mod stream_vmdk;
 mod tar;
 mod tar_kernel_initrd;
 #[cfg(test)]
 mod tests;
 mod uki;
+mod vhd;
+mod vhd_footer;
+mod vmdk;
 
+use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -38,7 +46,10 @@ use std::sync::Arc;
 use crate::image::ImageError;
 use crate::tree::{Content, Origin, Tree};
 
+pub use aws::Aws;
 pub use docker::Docker;
+pub use dynamic_vhd::DynamicVhd;
+pub use gcp::Gcp;
 pub use job::{Built, Job, write, write_stream};
 pub use kernel_initrd::KernelInitrd;
 pub use pending::PendingFile;
@@ -50,6 +61,8 @@ pub use raw_hybrid::RawHybrid;
 pub use tar::Tar;
 pub use tar_kernel_initrd::TarKernelInitrd;
 pub use uki::UnifiedKernel;
+pub use vhd::Vhd;
+pub use vmdk::Vmdk;
 
 /// What a build makes, before it becomes a format.
 #[derive(Debug, Clone, Default)]
@@ -102,12 +115,33 @@ pub static FORMATS: &[&dyn Format] = &[
     &Qcow2Efi,
     &RawHybrid,
     &UnifiedKernel,
+    &Aws,
+    &Gcp,
+    &Vhd,
+    &DynamicVhd,
+    &Vmdk,
 ];
 
 /// The format of this name.
 #[must_use]
 pub fn format(name: &str) -> Option<&'static dyn Format> {
     FORMATS.iter().copied().find(|format| format.name() == name)
+}
+
+/// Looks that no two of the formats write the same file of a build called `name`.
+///
+/// # Errors
+/// When two do.
+pub fn distinct(name: &str, formats: &[&dyn Format]) -> Result<(), OutputError> {
+    let mut makers = BTreeMap::new();
+    for format in formats {
+        for file in format.files(name) {
+            if let Some(other) = makers.insert(file.clone(), format.name()) {
+                return Err(OutputError::same_file(format.name(), other, &file));
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Why an output cannot be made.
@@ -163,6 +197,15 @@ impl OutputError {
     /// For `map_err` on a system call: `OutputError::io("write", path)`.
     pub fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         move |source| Self::Io { action, path: path.to_owned(), source }
+    }
+
+    /// Two formats of one build that write the same file.
+    fn same_file(format: &'static str, other: &str, file: &str) -> Self {
+        let reason = match format == other {
+            true => "it is asked for twice; name it once".into(),
+            false => format!("{other} makes {file}, too; build one after the other, with another --name"),
+        };
+        Self::Unfit { format, reason }
     }
 
     /// A machine without a kernel, for formats that boot one.

@@ -1,10 +1,11 @@
-//! The chunks of a sparse disk that have content.
+//! The chunks of a sparse disk that have content, and a name made of them.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 
 use nix::errno::Errno;
 use nix::unistd::{Whence, lseek};
+use sha2::{Digest, Sha256};
 
 /// Goes through a disk in chunks of one length and stops at those that are not all zeros. Holes are not read.
 pub(super) struct Chunks<'a> {
@@ -55,6 +56,29 @@ fn next_data(file: &File, from: u64) -> io::Result<Option<u64>> {
     }
 }
 
+/// Makes an identity of a disk's content, for formats that want each disk to have one of its own. A random one would
+/// make every build differ; one of the size alone would be that of every other disk, which hypervisors refuse.
+pub(super) struct Fingerprint(Sha256);
+
+impl Fingerprint {
+    /// That of an empty disk of `size` bytes.
+    pub(super) fn of_size(size: u64) -> Self {
+        Self(Sha256::new_with_prefix(size.to_le_bytes()))
+    }
+
+    /// Adds a chunk with content.
+    pub(super) fn add(&mut self, number: u64, bytes: &[u8]) {
+        self.0.update(number.to_le_bytes());
+        self.0.update(bytes);
+    }
+
+    /// The first `N` bytes of the SHA-256, which has 32.
+    pub(super) fn finish<const N: usize>(self) -> [u8; N] {
+        let digest = self.0.finalize();
+        std::array::from_fn(|i| digest[i])
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -74,5 +98,18 @@ mod tests {
         let (number, bytes) = chunks.advance().unwrap().unwrap();
         assert_eq!((number, bytes.len(), bytes[0]), (256, 4096, b'b'));
         assert!(chunks.advance().unwrap().is_none());
+    }
+
+    #[test]
+    fn another_size_another_place_and_another_content_are_another_disk() {
+        let of = |size, number, bytes| {
+            let mut fingerprint = Fingerprint::of_size(size);
+            fingerprint.add(number, bytes);
+            fingerprint.finish::<16>()
+        };
+        assert_eq!(of(1, 2, b"x"), of(1, 2, b"x"));
+        for other in [of(2, 2, b"x"), of(1, 3, b"x"), of(1, 2, b"y")] {
+            assert_ne!(of(1, 2, b"x"), other);
+        }
     }
 }

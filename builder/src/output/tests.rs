@@ -1,8 +1,8 @@
 //! Builds: what is written, and that it is written whole, the same each time, or not at all.
 
 mod archives;
+mod disks;
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::io::Read;
 use std::path::Path;
@@ -15,6 +15,13 @@ use crate::image::{Cache, EntryKind, entries};
 use crate::tree::{Kind, Location, Node};
 
 const NAME: &str = "machine";
+/// Of the disks, so that tests read little.
+const SIZE: u64 = 64 << 20;
+
+/// All formats that one build can make: `dynamic-vhd` has the file name of `vhd`.
+fn formats() -> Vec<&'static dyn Format> {
+    FORMATS.iter().copied().filter(|format| format.name() != "dynamic-vhd").collect()
+}
 
 fn origin(location: Location) -> Arc<Origin> {
     Arc::new(Origin { location, source: format!("docker.io/test/{location}:1") })
@@ -55,7 +62,7 @@ fn machine(cache: &Cache) -> Machine {
 }
 
 fn build(machine: &Machine, cache: &Cache, dir: &Path) -> Result<Built, OutputError> {
-    write(machine, cache, dir, NAME, 1 << 30, FORMATS)
+    write(machine, cache, dir, NAME, SIZE, &formats())
 }
 
 fn names(dir: &Path) -> Vec<String> {
@@ -110,7 +117,7 @@ fn a_build_makes_the_files_of_its_formats_and_no_others() {
     let cache = Cache::open(dir.path()).unwrap();
     let machine = machine(&cache);
     let built = build(&machine, &cache, out.path()).unwrap();
-    let mut expected: Vec<String> = FORMATS.iter().flat_map(|format| format.files(NAME)).collect();
+    let mut expected: Vec<String> = formats().iter().flat_map(|format| format.files(NAME)).collect();
     expected.sort();
     assert_eq!(names(out.path()), expected);
     assert_eq!(built.files.len(), expected.len());

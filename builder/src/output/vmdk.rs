@@ -1,0 +1,23 @@
+//! `vmdk`: a disk that vSphere, Workstation and VirtualBox import.
+
+use super::{Format, Job, OutputError, convert, stream_vmdk};
+
+/// `NAME.vmdk`: streamOptimized, for an LSI Logic controller.
+#[derive(Debug, Clone, Copy)]
+pub struct Vmdk;
+
+const NAME: &str = "vmdk";
+
+impl Format for Vmdk {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn files(&self, name: &str) -> Vec<String> {
+        vec![format!("{name}.vmdk")]
+    }
+
+    fn write(&self, job: &Job<'_>) -> Result<(), OutputError> {
+        convert::bios_disk(NAME, job, job.size, &format!("{}.vmdk", job.name), stream_vmdk::write)
+    }
+}
