@@ -1,4 +1,5 @@
-//! Measures how init boots, under a clock that counts instructions: the same figures on every host, busy or not.
+//! Measures how init boots, under a clock that counts instructions: the same figures on every host, busy or not. And how long
+//! builds take, by this host's clock.
 //!
 //! | module | duty |
 //! |---|---|
@@ -6,8 +7,10 @@
 //! | [`marks`] | what the console of a bench image says, as values |
 //! | [`least`] | the least memory that is enough |
 //! | [`figures`] | the figures of one engine |
+//! | [`builds`] | the figures of builds |
 //! | [`report`] | the table, and the JSON file |
 
+pub mod builds;
 pub mod figures;
 pub mod least;
 pub mod machine;

@@ -46,13 +46,29 @@ const SHOWN: [Row; 2] = [
     row("containerd_rss_mb",      "containerd, resident (MB)",                  "",      "",      ""),
 ];
 
+/// The rows of the JSON file, under `build.NAME`.
+#[rustfmt::skip]
+const BUILDS: [Row; 6] = [
+    row("nothing_changed_s",      "build, nothing changed (s)",                 "5.3",   "0.7",   ""),
+    row("one_service_changed_s",  "build, one service's image changed (s)",     "",      "1.5",   ""),
+    row("warm_s",                 "build, nothing remembered (s)",              "",      "2.5",   ""),
+    row("tar_s",                  "build, tar (s)",                             "4.2",   "0.5",   ""),
+    row("peak_rss_mb",            "build, most memory held (MB)",               "200",   "60",    ""),
+    row("initrd_mb",              "initrd (MB)",                                "48.8",  "40",    ""),
+];
+
 /// What was measured of each engine, or why nothing was.
 pub type Measured = [(&'static str, Result<Figures, String>)];
 
-/// The JSON object: `boot.ENGINE.NAME` → number. What was not measured is not in it.
+/// The JSON object: `boot.ENGINE.NAME` and `build.NAME` → number. What was not measured is not in it.
 #[must_use]
-pub fn json(measured: &Measured) -> String {
+pub fn json(measured: &Measured, builds: &Result<Figures, String>) -> String {
     let mut numbers = BTreeMap::new();
+    for row in &BUILDS {
+        if let Some(Ok(value)) = builds.as_ref().ok().and_then(|figures| figures.get(row.name)) {
+            numbers.insert(format!("build.{}", row.name), (value * 1e6).round() / 1e6);
+        }
+    }
     for (engine, figures) in measured {
         let Ok(figures) = figures else { continue };
         for row in &ROWS {
@@ -101,6 +117,26 @@ pub fn table(measured: &Measured) -> String {
     text
 }
 
+/// The table of builds.
+#[must_use]
+pub fn builds_table(builds: &Result<Figures, String>) -> String {
+    let figures = match builds {
+        Ok(figures) => figures,
+        Err(reason) => return format!("builds: not measured: {reason}\n"),
+    };
+    let mut text = format!("{:<42} {:>9} {:>12} {:>8}\n", "", "LinuxKit", "lkb", "(goal)");
+    for row in &BUILDS {
+        let (cell, reason) = match figures.get(row.name) {
+            Some(Ok(value)) => (format!("{value:.3}"), String::new()),
+            Some(Err(reason)) => ("–".to_string(), format!("  not measured: {reason}")),
+            None => ("–".to_string(), String::new()),
+        };
+        let (meaning, linuxkit, goal) = (row.meaning, row.linuxkit, row.goals[0]);
+        push(&mut text, format_args!("{meaning:<42} {linuxkit:>9} {cell:>12} {goal:>8}{reason}\n"));
+    }
+    text
+}
+
 fn push(text: &mut String, what: std::fmt::Arguments<'_>) {
     // Writing to a string cannot fail.
     let _ = text.write_fmt(what);
@@ -118,7 +154,14 @@ mod tests {
             ("shim_rss_mb", Ok(9.0)),
         ]);
         let measured = [("embedded", Err("does not come up".to_string())), ("containerd", Ok(figures))];
-        assert_eq!(json(&measured), "{\n  \"boot.containerd.shutdown_s\": 0.25\n}\n");
+        assert_eq!(
+            json(&measured, &Err("no cache".into())),
+            "{\n  \"boot.containerd.shutdown_s\": 0.25\n}\n"
+        );
+        let builds = Ok(Figures::from([("tar_s", Ok(0.4)), ("warm_s", Err("killed".to_string()))]));
+        assert_eq!(json(&[], &builds), "{\n  \"build.tar_s\": 0.4\n}\n");
+        let shown = builds_table(&builds);
+        assert!(shown.contains("0.400") && shown.contains("not measured: killed"), "{shown}");
         let table = table(&measured);
         for part in [
             "containerd: least_disk_mb: not measured: no recipe",

@@ -1,11 +1,14 @@
-//! `bench [--quick] [--seed N] [ENGINE…]`: measures the boot, prints a table and writes `target/bench.json`.
+//! `bench [--quick] [--seed N] [ENGINE…|build]`: measures builds and the boot, prints tables and writes `target/bench.json`.
 
 use std::process::ExitCode;
 
+use lk_tests::bench::builds;
 use lk_tests::bench::figures::{Engine, Options, measure};
-use lk_tests::bench::report::{json, table};
+use lk_tests::bench::report::{builds_table, json, table};
 use lk_tests::root;
 
+/// Names the measuring of builds among engines.
+const BUILD: &str = "build";
 const ENGINES: [Engine; 2] = [
     Engine { name: "embedded", least_initrd: (24, 160), least_disk: (24, 160) },
     Engine { name: "containerd", least_initrd: (64, 400), least_disk: (32, 256) },
@@ -22,21 +25,30 @@ fn main() -> ExitCode {
                 Some(number) => options.seed = number,
                 None => return usage(),
             },
-            (name, _) if ENGINES.iter().any(|engine| engine.name == name) => names.push(arg),
+            (name, _) if name == BUILD || ENGINES.iter().any(|engine| engine.name == name) => names.push(arg),
             _ => return usage(),
         }
     }
-    let chosen =
-        ENGINES.iter().filter(|engine| names.is_empty() || names.iter().any(|name| name == engine.name));
+    let is_chosen = |name: &str| names.is_empty() || names.iter().any(|chosen| chosen == name);
+    let built = match is_chosen(BUILD) {
+        true => builds::measure(&|what| eprintln!("bench: build: {what}")),
+        false => Err("not asked for".to_owned()),
+    };
+    let chosen = ENGINES.iter().filter(|engine| is_chosen(engine.name));
     let measured: Vec<_> = chosen
         .map(|engine| {
             let say = |what: &str| eprintln!("bench: {}: {what}", engine.name);
             (engine.name, measure(engine, &options, &say))
         })
         .collect();
-    print!("{}", table(&measured));
+    if is_chosen(BUILD) {
+        println!("{}", builds_table(&built));
+    }
+    if !measured.is_empty() {
+        print!("{}", table(&measured));
+    }
     let file = root().join("target/bench.json");
-    if let Err(error) = std::fs::write(&file, json(&measured)) {
+    if let Err(error) = std::fs::write(&file, json(&measured, &built)) {
         eprintln!("bench: cannot write {}: {error}", file.display());
         return ExitCode::FAILURE;
     }
@@ -44,6 +56,6 @@ fn main() -> ExitCode {
 }
 
 fn usage() -> ExitCode {
-    eprintln!("usage: bench [--quick] [--seed N] [embedded|containerd]…");
+    eprintln!("usage: bench [--quick] [--seed N] [embedded|containerd|build]…");
     ExitCode::from(2)
 }
