@@ -7,9 +7,10 @@ use crate::tree::{Content, Kind, Location, Node, Tree, TreePath, display};
 use super::super::{OutputError, cpio};
 use super::marks::Marks;
 
-/// A segment that has this many bytes is complete. Smaller ones use more cores, and change less often; larger
-/// ones compress better: programs of one image are often made of the same libraries.
-const SEGMENT: u64 = 128 << 20;
+/// A segment that has this many bytes is complete. Smaller ones use more cores, change less often, and take less memory to
+/// unpack; larger ones compress better. With containerd's 67 MB in one, the benchmark's initrd has 23.4 MB instead of
+/// 25.9 MB and takes 3.9 s on two cores instead of 2.8 s.
+const SEGMENT: u64 = 32 << 20;
 
 /// Entries that become one archive, in this order.
 #[derive(Debug, Default)]

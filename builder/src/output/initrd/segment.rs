@@ -14,7 +14,7 @@ const LEVEL: i32 = 12;
 /// How far back it looks for repetitions, as a power of two: half of the segment, but at most 64 MiB. While it unpacks, the
 /// kernel needs so much memory beside the files, which decides how little a machine can boot with; it allows 128 MiB (Linux,
 /// lib/decompress_unzstd.c, `ZSTD_WINDOWSIZE_MAX`). The LDAP example: all of the segment makes 55.6 MB, half of it
-/// 57.3 MB, a quarter 60.0 MB.
+/// 57.3 MB, a quarter 60.0 MB, with one segment for each image.
 const WINDOW_LOG: std::ops::RangeInclusive<u32> = 20..=26;
 /// Changes when the same entries shall become other bytes.
 const VERSION: u32 = 4;
