@@ -1,11 +1,10 @@
 //! `lkb build`.
 
-use std::fs;
-use std::io::{Read, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use super::{Context, Outcome, SUCCESS};
-use crate::config::{self, Loaded, Source};
+use super::{Context, Outcome, SUCCESS, source};
+use crate::config::{self, Loaded};
 use crate::output::{self, Format, Machine};
 use crate::pkg::Resolver;
 use crate::size::Size;
@@ -46,13 +45,10 @@ pub struct Options {
     pub files: Vec<PathBuf>,
 }
 
-/// The largest configuration that is read, in bytes; the parser has limits of its own.
-const MAX_CONFIGURATION: u64 = 16 << 20;
-
 pub fn run(options: &Options, context: &Context) -> Outcome {
     let formats = options.formats()?;
     output::distinct(&options.prefix(), &formats)?;
-    let sources = options.files.iter().map(|file| source(file)).collect::<Result<Vec<_>, _>>()?;
+    let sources = source::read_all(&options.files)?;
     let Loaded { config, warnings } = config::load(&sources, &Resolver::default())?;
     for warning in warnings {
         context.terminal.note(format_args!("warning: {warning}"));
@@ -125,21 +121,4 @@ fn stream(
 
 fn no_stream(format: &dyn Format) -> String {
     format!("the format {} makes more than a stream: use --name and --dir instead of -o", format.name())
-}
-
-fn source(file: &Path) -> Result<Source, String> {
-    let mut text = String::new();
-    let name = file.display().to_string();
-    let mut read =
-        |mut from: &mut dyn Read| Read::by_ref(&mut from).take(MAX_CONFIGURATION).read_to_string(&mut text);
-    let result = if file == Path::new("-") {
-        read(&mut std::io::stdin())
-    } else {
-        fs::File::open(file).and_then(|mut file| read(&mut file))
-    };
-    result.map_err(|error| format!("cannot read {name}: {error}"))?;
-    let dir = (file != Path::new("-")).then(|| {
-        file.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new(".")).to_path_buf()
-    });
-    Ok(Source { name, text, dir })
 }

@@ -8,8 +8,10 @@ mod cache;
 mod one_dash;
 mod pkg;
 mod run;
+mod source;
 mod stop;
 mod terminal;
+mod validate;
 mod version;
 
 use std::error::Error;
@@ -49,6 +51,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Build(build::Options),
+    Validate(validate::Options),
     Run(run::Options),
     Stop(stop::Options),
     Pkg(pkg::Options),
@@ -92,6 +95,7 @@ pub fn main() -> ExitCode {
     let context = Context { terminal, cache_dir: cli.cache };
     let outcome = match cli.command {
         Command::Build(options) => build::run(&options, &context),
+        Command::Validate(options) => validate::run(&options, &context),
         Command::Run(options) => run::run(&options, &context),
         Command::Stop(options) => stop::run(&options, &context),
         Command::Pkg(options) => pkg::run(&options, &context),

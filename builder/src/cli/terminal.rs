@@ -50,6 +50,11 @@ impl Terminal {
         self.say(Verbosity::Verbose, &message);
     }
 
+    /// Whether the user wants to hear of errors only.
+    pub fn is_quiet(&self) -> bool {
+        self.verbosity == Verbosity::Quiet
+    }
+
     fn say(&self, from: Verbosity, message: &dyn Display) {
         if self.verbosity >= from {
             // There is nobody left to tell when standard error is closed.

@@ -9,6 +9,9 @@ use super::schema::{Field, Kind};
 use super::syntax;
 use super::yaml::{Key, Node, Value};
 
+/// The most keys that are listed where none is near to the one that was found.
+const LISTED: usize = 12;
+
 /// Takes down every unknown, doubled or missing key and every value of a wrong kind or form.
 pub(super) fn check(document: &mut Document<'_>, kind: &Kind) {
     let mut findings = Vec::new();
@@ -73,7 +76,11 @@ impl Check<'_, '_> {
             match fields().find(|field| field.name == key.text) {
                 Some(field) => self.node(node, &field.kind, &join(path, field.name)),
                 None => {
-                    let near = syntax::suggestion(&key.text, fields().map(|field| field.name));
+                    let mut near = syntax::suggestion(&key.text, fields().map(|field| field.name));
+                    if near.is_empty() && fields().count() <= LISTED {
+                        let known: Vec<String> = fields().map(|field| format!("`{}`", field.name)).collect();
+                        near = format!("; known are {}", known.join(", "));
+                    }
                     self.find(key.at, path, &format!("unknown key `{}`{near}", key.text));
                 }
             }

@@ -92,7 +92,11 @@ pub fn load(sources: &[Source], packages: &dyn PackageResolver) -> Result<Loaded
     }
     let problems = in_order(documents.iter_mut().map(|document| std::mem::take(&mut document.problems)));
     let warnings = in_order(documents.iter_mut().map(|document| std::mem::take(&mut document.warnings)));
-    if problems.is_empty() { Ok(Loaded { config, warnings }) } else { Err(ConfigError { problems }) }
+    if problems.is_empty() {
+        Ok(Loaded { config, warnings })
+    } else {
+        Err(ConfigError { problems, warnings })
+    }
 }
 
 /// A section whose items are all commented out is as good as absent.

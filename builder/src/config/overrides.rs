@@ -156,7 +156,7 @@ impl Overrides {
             }
         }
         document.problems.sort_by_key(|problem| (problem.spot.line, problem.spot.column));
-        Err(ConfigError { problems: document.problems })
+        Err(ConfigError { problems: document.problems, warnings: document.warnings })
     }
 }
 

@@ -46,6 +46,19 @@ pub struct Problem {
 }
 
 impl Problem {
+    /// What is wrong, and what to do about it, when the message says so: what follows its last `; `. Both together
+    /// are the message.
+    #[must_use]
+    pub fn message_and_help(&self) -> (&str, Option<&str>) {
+        // What the source says stands in back quotes, and may have anything in it.
+        let outside = |at: &usize| self.message[..*at].matches('`').count() % 2 == 0;
+        let found = self.message.rmatch_indices("; ").map(|(at, _)| at).find(outside);
+        match found {
+            Some(at) => (&self.message[..at], Some(&self.message[at + 2..])),
+            None => (&self.message, None),
+        }
+    }
+
     /// The source line with a caret below the column, each line ending in a newline; empty if there is none.
     #[must_use]
     pub fn snippet(&self) -> String {
@@ -82,6 +95,8 @@ impl fmt::Display for Problem {
 pub struct ConfigError {
     /// At least one.
     pub problems: Vec<Problem>,
+    /// What the user should know besides.
+    pub warnings: Vec<Problem>,
 }
 
 fn report(problems: &[Problem]) -> String {
@@ -113,6 +128,20 @@ mod tests {
     }
 
     #[test]
+    fn help_is_what_follows_the_last_semicolon_that_is_not_quoted() {
+        for (message, what, help) in [
+            ("unknown key `a`; did you mean `b`?", "unknown key `a`", Some("did you mean `b`?")),
+            ("unknown key `a; b`", "unknown key `a; b`", None),
+            ("`a; b` is wrong; write `c`", "`a; b` is wrong", Some("write `c`")),
+            ("one; two; three", "one; two", Some("three")),
+            ("wrong", "wrong", None),
+        ] {
+            let problem = Problem { message: message.to_owned(), ..problem(1, 1, "") };
+            assert_eq!(problem.message_and_help(), (what, help));
+        }
+    }
+
+    #[test]
     fn a_long_line_is_cut_around_the_column() {
         let text = format!("{}X{}", "a".repeat(300), "b".repeat(300));
         let snippet = problem(1, 301, &text).snippet();
@@ -130,7 +159,7 @@ mod tests {
     #[test]
     fn many_problems_are_counted_instead_of_shown() {
         let problems = vec![problem(1, 1, ""); 60];
-        let shown = ConfigError { problems }.to_string();
+        let shown = ConfigError { problems, warnings: Vec::new() }.to_string();
         assert_eq!(shown.lines().count(), 51);
         assert!(shown.ends_with("… and 10 more"));
     }

@@ -1,0 +1,128 @@
+//! The files that configurations are read from.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use crate::config::Source;
+
+/// The largest configuration that is read, in bytes; the parser has a tighter limit of its own.
+const MAX: u64 = 16 << 20;
+
+/// A file that cannot be read as a text.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot read {name}: {fault}")]
+pub struct SourceError {
+    /// As the command line names it.
+    pub name: String,
+    /// Why.
+    #[source]
+    pub fault: Fault,
+}
+
+/// Why a file cannot be read as a text.
+#[derive(Debug, thiserror::Error)]
+pub enum Fault {
+    /// The operating system said no.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    /// There are files in it.
+    #[error("it is a directory; name a configuration in it")]
+    Directory,
+    /// It is far larger than anything that people write.
+    #[error("it has more than {} MiB, which no configuration has", MAX >> 20)]
+    Large,
+    /// An image or an archive, or a text from long ago.
+    #[error(
+        "line {line}, column {column} has the byte 0x{byte:02x}, which no text in UTF-8 has there; \
+         is it a configuration?"
+    )]
+    NotText {
+        /// Line of the byte, counted from 1.
+        line: u32,
+        /// Column of the byte in characters, counted from 1.
+        column: u32,
+        /// The byte.
+        byte: u8,
+    },
+}
+
+/// Reads all of them; `-` is standard input.
+pub fn read_all(files: &[PathBuf]) -> Result<Vec<Source>, SourceError> {
+    files.iter().map(|file| read(file)).collect()
+}
+
+/// Reads one; `-` is standard input.
+pub fn read(file: &Path) -> Result<Source, SourceError> {
+    let name = file.display().to_string();
+    let standard_input = file == Path::new("-");
+    let text = if standard_input { text(io::stdin()) } else { open(file).and_then(text) };
+    let dir = (!standard_input).then(|| {
+        file.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new(".")).to_path_buf()
+    });
+    match text {
+        Ok(text) => Ok(Source { name, text, dir }),
+        Err(fault) => Err(SourceError { name, fault }),
+    }
+}
+
+fn open(file: &Path) -> Result<File, Fault> {
+    let file = File::open(file)?;
+    if file.metadata()?.is_dir() { Err(Fault::Directory) } else { Ok(file) }
+}
+
+fn text(from: impl Read) -> Result<String, Fault> {
+    let mut bytes = Vec::new();
+    from.take(MAX + 1).read_to_end(&mut bytes)?;
+    // The first bytes of a large image say more about it than its size does.
+    let valid = match std::str::from_utf8(&bytes) {
+        Ok(text) => text.find('\0').unwrap_or(bytes.len()),
+        Err(error) => {
+            let valid = error.valid_up_to();
+            bytes[..valid].iter().position(|byte| *byte == 0).unwrap_or(valid)
+        }
+    };
+    if bytes.len() as u64 > MAX && valid as u64 >= MAX - 4 {
+        return Err(Fault::Large);
+    }
+    if let Some(byte) = bytes.get(valid).copied() {
+        let before = String::from_utf8_lossy(&bytes[..valid]);
+        let last = before.rsplit('\n').next().unwrap_or_default();
+        let number = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
+        let (line, column) = (before.matches('\n').count() + 1, last.chars().count() + 1);
+        return Err(Fault::NotText { line: number(line), column: number(column), byte });
+    }
+    // All of it was found to be UTF-8 above.
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_text_is_named_with_its_first_wrong_byte() {
+        for (bytes, said) in [
+            (&b"\x7fELF\x02\0"[..], "line 1, column 6 has the byte 0x00"),
+            (b"a: b\n\xc3\xa9: \xe9\n", "line 2, column 4 has the byte 0xe9"),
+            (b"\xff\xfea\0", "line 1, column 1 has the byte 0xff"),
+            (b"a\0\xff", "line 1, column 2 has the byte 0x00"),
+        ] {
+            let error = text(bytes).unwrap_err().to_string();
+            assert!(error.starts_with(said), "{error}");
+        }
+        assert_eq!(text(&b"\xc3\xa9"[..]).unwrap(), "é");
+    }
+
+    #[test]
+    fn a_file_without_end_is_not_read_to_its_end() {
+        let error = text(io::repeat(b'x')).unwrap_err();
+        assert!(error.to_string().contains("more than 16 MiB"), "{error}");
+    }
+
+    #[test]
+    fn a_directory_is_called_one() {
+        let error = read(Path::new("/")).unwrap_err().to_string();
+        assert_eq!(error, "cannot read /: it is a directory; name a configuration in it");
+    }
+}
