@@ -8,6 +8,7 @@ mod cache;
 mod one_dash;
 mod pkg;
 mod run;
+mod schema;
 mod source;
 mod stop;
 mod terminal;
@@ -52,6 +53,7 @@ struct Cli {
 enum Command {
     Build(build::Options),
     Validate(validate::Options),
+    Schema(schema::Options),
     Run(run::Options),
     Stop(stop::Options),
     Pkg(pkg::Options),
@@ -96,6 +98,7 @@ pub fn main() -> ExitCode {
     let outcome = match cli.command {
         Command::Build(options) => build::run(&options, &context),
         Command::Validate(options) => validate::run(&options, &context),
+        Command::Schema(options) => schema::run(&options, &context),
         Command::Run(options) => run::run(&options, &context),
         Command::Stop(options) => stop::run(&options, &context),
         Command::Pkg(options) => pkg::run(&options, &context),

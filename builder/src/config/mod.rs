@@ -38,6 +38,7 @@ pub use resources::{
     BlockIo, Cpu, DeviceRule, HugepageLimit, InterfacePriority, Memory, Network, Pids, Resources,
     ThrottleDevice, WeightDevice,
 };
+pub use schema::json_schema;
 pub use supervision::{Health, HealthCheck, Off, Ready, Stop};
 pub use syntax::{
     Bind, CAPABILITIES, Rlimit, Tmpfs, bind, capability, is_all, is_none, octal_mode, rlimit, tmpfs,

@@ -34,6 +34,10 @@ macro_rules! overrides {
                 pub $name: Option<$type>,
             )+
         }
+
+        /// What is said of each field above, for the test that the schema says the same.
+        #[cfg(test)]
+        pub(super) const ABOUT: &[&str] = &[$(concat!($($doc),+),)+];
     };
 }
 

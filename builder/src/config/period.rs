@@ -8,8 +8,10 @@ use serde::ser::{Serialize, Serializer};
 
 /// The units, from the longest, with their milliseconds.
 const UNITS: [(&str, u64); 4] = [("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms", 1)];
-/// The longest period: a year.
-const LONGEST: u64 = 365 * 24 * 3_600_000;
+/// The longest period, in seconds: a year.
+pub(super) const LONGEST_SECONDS: u64 = 365 * 24 * 3600;
+/// The same in milliseconds.
+const LONGEST: u64 = LONGEST_SECONDS * 1000;
 
 /// A length of time, in whole milliseconds, up to a year.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -26,7 +28,7 @@ impl Period {
         let milliseconds = seconds.checked_mul(1000).and_then(|product| u64::try_from(product).ok());
         milliseconds
             .and_then(Self::bounded)
-            .ok_or_else(|| format!("{seconds} seconds is out of range: 0 to {}", LONGEST / 1000))
+            .ok_or_else(|| format!("{seconds} seconds is out of range: 0 to {LONGEST_SECONDS}"))
     }
 
     /// Reads numbers with units, from the longest unit to the shortest.

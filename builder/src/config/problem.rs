@@ -51,7 +51,7 @@ impl Problem {
     #[must_use]
     pub fn message_and_help(&self) -> (&str, Option<&str>) {
         // What the source says stands in back quotes, and may have anything in it.
-        let outside = |at: &usize| self.message[..*at].matches('`').count() % 2 == 0;
+        let outside = |at: &usize| self.message[..*at].matches('`').count().is_multiple_of(2);
         let found = self.message.rmatch_indices("; ").map(|(at, _)| at).find(outside);
         match found {
             Some(at) => (&self.message[..at], Some(&self.message[at + 2..])),

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use super::document::Document;
 use super::problem::{Place, Spot};
-use super::schema::{BELONGS, CONTAINER_SECTIONS, PROBES};
+use super::schema::{BELONGS, CONTAINER_SECTIONS, FILE_KINDS, PROBES};
 use super::syntax;
 use super::yaml::{Node, Value};
 
@@ -112,10 +112,7 @@ fn kernel(documents: &mut [Document<'_>]) {
 
 fn file(node: &Node, path: &str, names: &Names, findings: &mut Findings) {
     let named = node.get("path").and_then(Node::text).unwrap_or_default();
-    let mut kinds: Vec<&str> = ["contents", "symlink", "source", "metadata"]
-        .into_iter()
-        .filter(|key| node.get(key).is_some())
-        .collect();
+    let mut kinds: Vec<&str> = FILE_KINDS.into_iter().filter(|key| node.get(key).is_some()).collect();
     if node.get("directory").is_some_and(Node::is_true) {
         kinds.push("directory");
     }

@@ -1,8 +1,10 @@
 //! The configuration from the outside: [`load`] and what it answers.
 
 mod hostile;
+mod json_schema;
 mod mistakes;
 mod sources;
+mod structural;
 mod supervision;
 mod whole;
 
