@@ -5,6 +5,8 @@
 
 mod build;
 mod cache;
+mod completion;
+mod man;
 mod one_dash;
 mod pkg;
 mod run;
@@ -58,6 +60,8 @@ enum Command {
     Stop(stop::Options),
     Pkg(pkg::Options),
     Cache(cache::Options),
+    Completion(completion::Options),
+    Man(man::Options),
     Version(version::Options),
 }
 
@@ -103,6 +107,8 @@ pub fn main() -> ExitCode {
         Command::Stop(options) => stop::run(&options, &context),
         Command::Pkg(options) => pkg::run(&options, &context),
         Command::Cache(options) => cache::run(&options, &context),
+        Command::Completion(options) => completion::run(&options, &context),
+        Command::Man(options) => man::run(&options, &context),
         Command::Version(options) => version::run(&options, &context),
     };
     outcome.unwrap_or_else(|error| {

@@ -64,9 +64,15 @@ impl Terminal {
 
     /// Writes a line of the answer. That nobody reads it any more (`| head`) is no error.
     pub fn print(&self, line: impl Display) -> io::Result<()> {
-        match writeln!(io::stdout(), "{line}") {
+        self.answer(format!("{line}\n").as_bytes())
+    }
+
+    /// Writes an answer, or a part of one, as it is; otherwise as [`Self::print`].
+    pub fn answer(&self, bytes: &[u8]) -> io::Result<()> {
+        match io::stdout().write_all(bytes).and_then(|()| io::stdout().flush()) {
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-            result => result,
+            Err(error) => Err(io::Error::other(format!("cannot write to standard output: {error}"))),
+            Ok(()) => Ok(()),
         }
     }
 

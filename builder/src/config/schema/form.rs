@@ -101,22 +101,34 @@ fn is_regex(text: &str) -> Result<(), String> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::LazyLock;
+
     use proptest::prelude::*;
 
     use super::*;
 
-    /// Whether an editor takes it.
-    fn matches(language: &Language, text: &str) -> bool {
-        let pattern = || regex::Regex::new(language.pattern).unwrap().is_match(text);
-        language.words.contains(&text) || pattern()
+    struct Known {
+        name: &'static str,
+        language: &'static Language,
+        pattern: regex::Regex,
     }
 
-    fn languages() -> impl Iterator<Item = (&'static str, &'static Language)> {
-        LANGUAGES.iter().map(|(name, kind)| match kind {
-            Kind::Text(Form::Checked(language)) => (*name, *language),
-            other => panic!("{other:?}"),
-        })
+    impl Known {
+        /// Whether an editor takes it.
+        fn matches(&self, text: &str) -> bool {
+            self.language.words.contains(&text) || self.pattern.is_match(text)
+        }
     }
+
+    static KNOWN: LazyLock<Vec<Known>> = LazyLock::new(|| {
+        let known = LANGUAGES.iter().map(|(name, kind)| match kind {
+            Kind::Text(Form::Checked(language)) => {
+                Known { name, language, pattern: regex::Regex::new(language.pattern).unwrap() }
+            }
+            other => panic!("{other:?}"),
+        });
+        known.collect()
+    });
 
     #[test]
     fn a_pattern_refuses_what_the_check_refuses_in_the_usual_mistakes() {
@@ -137,11 +149,11 @@ mod tests {
             ("DEVICE_ACCESS", &["", "rx"]),
             ("PAGE_SIZE", &["2", "MB", "2mb"]),
         ] {
-            let (_, language) = languages().find(|(known, _)| *known == name).unwrap();
+            let known = KNOWN.iter().find(|known| known.name == name).unwrap();
             for text in texts {
                 // Which directives there are is known where they are resolved.
-                assert!((language.check)(text).is_err() || text.starts_with('@'), "{name}: {text}");
-                assert!(!matches(language, text), "{name}: {text}");
+                assert!((known.language.check)(text).is_err() || text.starts_with('@'), "{name}: {text}");
+                assert!(!known.matches(text), "{name}: {text}");
             }
         }
     }
@@ -163,10 +175,10 @@ mod tests {
                 "/?(a|\\.|\\.\\.)/?(b)?",
             ]
         ) {
-            for (name, language) in languages() {
-                if (language.check)(&text).is_ok() {
+            for known in KNOWN.iter() {
+                if (known.language.check)(&text).is_ok() {
                     // `@` alone is left to what resolves packages.
-                    prop_assert!(matches(language, &text) || text.starts_with('@'), "{}: {:?}", name, text);
+                    prop_assert!(known.matches(&text) || text.starts_with('@'), "{}: {:?}", known.name, text);
                 }
             }
         }

@@ -1,5 +1,9 @@
 //! Holds a value against a JSON schema: as much of draft 7 as ours has, and a panic at anything else.
 
+use std::cell::RefCell;
+use std::collections::HashMap;
+
+use regex::Regex;
 use serde_json::Value;
 
 /// What is wrong, with its path.
@@ -56,9 +60,7 @@ impl Checker<'_, '_> {
             },
             "enum" => list().contains(value),
             "const" => wanted == value,
-            "pattern" => value
-                .as_str()
-                .is_none_or(|text| regex::Regex::new(wanted.as_str().unwrap()).unwrap().is_match(text)),
+            "pattern" => value.as_str().is_none_or(|text| matches(wanted.as_str().unwrap(), text)),
             "minLength" => value.as_str().is_none_or(|text| text.chars().count() as i128 >= bound()),
             "minimum" => whole(value).is_none_or(|number| number >= bound()),
             "maximum" => whole(value).is_none_or(|number| number <= bound()),
@@ -112,4 +114,15 @@ fn is(kind: &Value, value: &Value) -> bool {
 
 fn whole(value: &Value) -> Option<i128> {
     value.as_i64().map(i128::from).or(value.as_u64().map(i128::from))
+}
+
+fn matches(pattern: &str, text: &str) -> bool {
+    thread_local! {
+        // Compiling one takes longer than all the rest of a check.
+        static COMPILED: RefCell<HashMap<String, Regex>> = RefCell::default();
+    }
+    COMPILED.with_borrow_mut(|compiled| {
+        let regex = compiled.entry(pattern.to_owned()).or_insert_with(|| Regex::new(pattern).unwrap());
+        regex.is_match(text)
+    })
 }
