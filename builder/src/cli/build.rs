@@ -4,9 +4,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use super::{Context, Outcome, SUCCESS, source};
-use crate::config::{self, Loaded};
 use crate::output::{self, Format, Machine};
-use crate::pkg::Resolver;
 use crate::size::Size;
 
 /// Build an image from a configuration
@@ -48,11 +46,7 @@ pub struct Options {
 pub fn run(options: &Options, context: &Context) -> Outcome {
     let formats = options.formats()?;
     output::distinct(&options.prefix(), &formats)?;
-    let sources = source::read_all(&options.files)?;
-    let Loaded { config, warnings } = config::load(&sources, &Resolver::default())?;
-    for warning in warnings {
-        context.terminal.note(format_args!("warning: {warning}"));
-    }
+    let config = context.load(&source::read_all(&options.files)?)?;
     if options.dry_run {
         context.terminal.print(config.to_yaml()?.trim_end())?;
         return SUCCESS;

@@ -6,6 +6,7 @@
 mod build;
 mod cache;
 mod completion;
+mod inspect;
 mod man;
 mod one_dash;
 mod pkg;
@@ -23,7 +24,9 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
+use crate::config::{self, Config, ConfigError, Loaded, Source};
 use crate::image::Cache;
+use crate::pkg::Resolver;
 
 use terminal::{Terminal, Verbosity};
 
@@ -56,6 +59,7 @@ enum Command {
     Build(build::Options),
     Validate(validate::Options),
     Schema(schema::Options),
+    Inspect(inspect::Options),
     Run(run::Options),
     Stop(stop::Options),
     Pkg(pkg::Options),
@@ -103,6 +107,7 @@ pub fn main() -> ExitCode {
         Command::Build(options) => build::run(&options, &context),
         Command::Validate(options) => validate::run(&options, &context),
         Command::Schema(options) => schema::run(&options, &context),
+        Command::Inspect(options) => inspect::run(&options, &context),
         Command::Run(options) => run::run(&options, &context),
         Command::Stop(options) => stop::run(&options, &context),
         Command::Pkg(options) => pkg::run(&options, &context),
@@ -118,6 +123,15 @@ pub fn main() -> ExitCode {
 }
 
 impl Context {
+    /// The configuration that these sources make together, with the tags of packages; warnings are told.
+    fn load(&self, sources: &[Source]) -> Result<Config, ConfigError> {
+        let Loaded { config, warnings } = config::load(sources, &Resolver::default())?;
+        for warning in warnings {
+            self.terminal.note(format_args!("warning: {warning}"));
+        }
+        Ok(config)
+    }
+
     /// The image cache, opened.
     fn cache(&self) -> Result<Cache, Box<dyn Error + Send + Sync>> {
         let dir = self.cache_dir.clone().map_or_else(Cache::default_dir, Ok)?;

@@ -32,9 +32,9 @@ pub enum Fault {
     /// It is far larger than anything that people write.
     #[error("it has more than {} MiB, which no configuration has", MAX >> 20)]
     Large,
-    /// An image or an archive, or a text from long ago.
+    /// An image or an archive, or a text in another encoding.
     #[error(
-        "line {line}, column {column} has the byte 0x{byte:02x}, which no text in UTF-8 has there; \
+        "line {line}, column {column} has the byte 0x{byte:02x}, which no YAML in UTF-8 has there; \
          is it a configuration?"
     )]
     NotText {
@@ -75,13 +75,13 @@ fn text(from: impl Read) -> Result<String, Fault> {
     let mut bytes = Vec::new();
     from.take(MAX + 1).read_to_end(&mut bytes)?;
     // The first bytes of a large image say more about it than its size does.
-    let valid = match std::str::from_utf8(&bytes) {
-        Ok(text) => text.find('\0').unwrap_or(bytes.len()),
-        Err(error) => {
-            let valid = error.valid_up_to();
-            bytes[..valid].iter().position(|byte| *byte == 0).unwrap_or(valid)
-        }
+    let utf8 = match std::str::from_utf8(&bytes) {
+        Ok(_) => bytes.len(),
+        Err(error) => error.valid_up_to(),
     };
+    // YAML 1.2.2, "Character Set": of the control characters of ASCII, only these.
+    let control = |byte: &u8| *byte < b' ' && !matches!(byte, b'\t' | b'\n' | b'\r');
+    let valid = bytes[..utf8].iter().position(control).unwrap_or(utf8);
     if bytes.len() as u64 > MAX && valid as u64 >= MAX - 4 {
         return Err(Fault::Large);
     }
@@ -103,15 +103,16 @@ mod tests {
     #[test]
     fn what_is_no_text_is_named_with_its_first_wrong_byte() {
         for (bytes, said) in [
-            (&b"\x7fELF\x02\0"[..], "line 1, column 6 has the byte 0x00"),
+            (&b"\x7fELF\x02\0"[..], "line 1, column 5 has the byte 0x02"),
             (b"a: b\n\xc3\xa9: \xe9\n", "line 2, column 4 has the byte 0xe9"),
             (b"\xff\xfea\0", "line 1, column 1 has the byte 0xff"),
             (b"a\0\xff", "line 1, column 2 has the byte 0x00"),
+            (b"a: \x1b[31m", "line 1, column 4 has the byte 0x1b"),
         ] {
             let error = text(bytes).unwrap_err().to_string();
             assert!(error.starts_with(said), "{error}");
         }
-        assert_eq!(text(&b"\xc3\xa9"[..]).unwrap(), "é");
+        assert_eq!(text(&b"\xc3\xa9:\t1\r\n"[..]).unwrap(), "é:\t1\r\n");
     }
 
     #[test]

@@ -50,6 +50,11 @@ impl Terminal {
         self.say(Verbosity::Verbose, &message);
     }
 
+    /// Whether colour is wanted and seen.
+    pub fn in_colour(&self) -> bool {
+        self.colour
+    }
+
     /// Whether the user wants to hear of errors only.
     pub fn is_quiet(&self) -> bool {
         self.verbosity == Verbosity::Quiet

@@ -3,7 +3,7 @@
 use std::io::{self, Read, Write};
 use std::sync::Arc;
 
-use crate::image::{ReadAt, VerifiedFile};
+use crate::image::{Digest, Hashing, ReadAt, VerifiedFile};
 
 /// The bytes of a regular file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,6 +64,16 @@ impl Content {
                 }
             }
         }
+    }
+
+    /// The digest of all of it.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn digest(&self) -> io::Result<Digest> {
+        let mut hashing = Hashing::new(io::sink());
+        self.copy_to(&mut hashing)?;
+        Ok(hashing.finish().1)
     }
 
     /// All of it in memory.
