@@ -8,6 +8,7 @@
 //! | [`spec`] | image config + label + YAML → `config.json` and `runtime.json` | config |
 //! | [`build`] | config + images → a [`output::Machine`] | all above, output |
 //! | [`stage`] | of a machine, the initrd that finds it on a disk | tree, output |
+//! | [`diff`] | what is different between two root filesystems | image, tree, output |
 //! | [`inventory`] | what is in a machine, by where it came from | config, tree, output |
 //! | [`output`] | a machine → files, one module a format | tree |
 //! | [`run`] | starts what was built | output (the metadata CD), size |
@@ -18,6 +19,7 @@
 pub mod build;
 pub mod cli;
 pub mod config;
+pub mod diff;
 pub mod image;
 pub mod inventory;
 pub mod output;

@@ -6,6 +6,7 @@
 mod build;
 mod cache;
 mod completion;
+mod diff;
 mod inspect;
 mod man;
 mod one_dash;
@@ -60,6 +61,7 @@ enum Command {
     Validate(validate::Options),
     Schema(schema::Options),
     Inspect(inspect::Options),
+    Diff(diff::Options),
     Run(run::Options),
     Stop(stop::Options),
     Pkg(pkg::Options),
@@ -92,7 +94,8 @@ struct Context {
 
 /// Runs the command that the process was started with.
 ///
-/// The exit status is 0, 1 for an error, 2 for a command line that is not understood; `run` ends with QEMU's.
+/// The exit status is 0, 1 for an error, 2 for a command line that is not understood; `run` ends with QEMU's, and `diff`
+/// with diff(1)'s.
 #[must_use]
 pub fn main() -> ExitCode {
     let mut definition = Cli::command();
@@ -108,6 +111,7 @@ pub fn main() -> ExitCode {
         Command::Validate(options) => validate::run(&options, &context),
         Command::Schema(options) => schema::run(&options, &context),
         Command::Inspect(options) => inspect::run(&options, &context),
+        Command::Diff(options) => diff::run(&options, &context),
         Command::Run(options) => run::run(&options, &context),
         Command::Stop(options) => stop::run(&options, &context),
         Command::Pkg(options) => pkg::run(&options, &context),

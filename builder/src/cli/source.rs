@@ -34,8 +34,7 @@ pub enum Fault {
     Large,
     /// An image or an archive, or a text in another encoding.
     #[error(
-        "line {line}, column {column} has the byte 0x{byte:02x}, which no YAML in UTF-8 has there; \
-         is it a configuration?"
+        "no YAML in UTF-8 has the byte 0x{byte:02x} of line {line}, column {column}; is it a configuration?"
     )]
     NotText {
         /// Line of the byte, counted from 1.
@@ -103,11 +102,11 @@ mod tests {
     #[test]
     fn what_is_no_text_is_named_with_its_first_wrong_byte() {
         for (bytes, said) in [
-            (&b"\x7fELF\x02\0"[..], "line 1, column 5 has the byte 0x02"),
-            (b"a: b\n\xc3\xa9: \xe9\n", "line 2, column 4 has the byte 0xe9"),
-            (b"\xff\xfea\0", "line 1, column 1 has the byte 0xff"),
-            (b"a\0\xff", "line 1, column 2 has the byte 0x00"),
-            (b"a: \x1b[31m", "line 1, column 4 has the byte 0x1b"),
+            (&b"\x7fELF\x02\0"[..], "no YAML in UTF-8 has the byte 0x02 of line 1, column 5;"),
+            (b"a: b\n\xc3\xa9: \xe9\n", "no YAML in UTF-8 has the byte 0xe9 of line 2, column 4;"),
+            (b"\xff\xfea\0", "no YAML in UTF-8 has the byte 0xff of line 1, column 1;"),
+            (b"a\0\xff", "no YAML in UTF-8 has the byte 0x00 of line 1, column 2;"),
+            (b"a: \x1b[31m", "no YAML in UTF-8 has the byte 0x1b of line 1, column 4;"),
         ] {
             let error = text(bytes).unwrap_err().to_string();
             assert!(error.starts_with(said), "{error}");

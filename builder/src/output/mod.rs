@@ -44,7 +44,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::image::ImageError;
-use crate::tree::{Content, Origin, Tree};
+use crate::tree::{Content, Node, Origin, Tree};
 
 pub use aws::Aws;
 pub use docker::Docker;
@@ -77,6 +77,22 @@ pub struct Machine {
     pub boot: Arc<Origin>,
     /// The root filesystem, without `boot/`.
     pub root: Tree,
+}
+
+impl Machine {
+    /// What formats with files for a boot loader have under `boot/`, the directory first; nothing without a kernel.
+    #[must_use]
+    pub fn boot_files(&self) -> Vec<(&'static str, Node)> {
+        let Some(kernel) = &self.kernel else { return Vec::new() };
+        let file = |content: &Content| Node::file(content.clone(), 0o644, &self.boot);
+        let mut files = vec![
+            ("boot", Node::directory(&self.boot)),
+            ("boot/cmdline", file(&self.cmdline.as_bytes().into())),
+            ("boot/kernel", file(kernel)),
+        ];
+        files.extend(self.ucode.as_ref().map(|ucode| ("boot/ucode.cpio", file(ucode))));
+        files
+    }
 }
 
 /// One output format.

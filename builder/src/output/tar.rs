@@ -85,17 +85,7 @@ struct Archive<'a> {
 
 impl Archive<'_> {
     fn boot(&mut self, machine: &Machine) -> Result<(), OutputError> {
-        let origin = &machine.boot;
-        let Some(kernel) = &machine.kernel else { return Ok(()) };
-        let file = |content: &Content| Node::file(content.clone(), 0o644, origin);
-        let cmdline = Content::from(machine.cmdline.as_bytes());
-        self.write(b"boot", &Node::directory(origin))?;
-        self.write(b"boot/cmdline", &file(&cmdline))?;
-        self.write(b"boot/kernel", &file(kernel))?;
-        match &machine.ucode {
-            Some(ucode) => self.write(b"boot/ucode.cpio", &file(ucode)),
-            None => Ok(()),
-        }
+        machine.boot_files().iter().try_for_each(|(path, node)| self.write(path.as_bytes(), node))
     }
 
     /// Writes an entry after its directories and, for a link, its file.

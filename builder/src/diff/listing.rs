@@ -1,0 +1,264 @@
+//! The entries of a root filesystem, of a machine or of a tar archive.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+
+use crate::image::{ArchiveError, Digest, EntryKind, Hashing, entries};
+use crate::output::Machine;
+use crate::tree::{Content, Kind, Node, PathError, TreePath, clean, display};
+
+/// The entries of a root filesystem.
+#[derive(Debug)]
+pub struct Listing {
+    /// What it is of, for messages.
+    name: String,
+    entries: BTreeMap<TreePath, Listed>,
+    /// The archive that contents are in.
+    archive: Option<File>,
+}
+
+/// Why there is no listing, or no comparison.
+#[derive(Debug, thiserror::Error)]
+pub enum ListingError {
+    /// The archive cannot be opened.
+    #[error("cannot open {name}: {source}")]
+    Open {
+        /// Its name.
+        name: String,
+        /// Why.
+        source: io::Error,
+    },
+    /// It is none, or broken.
+    #[error(
+        "{name} {source}; what can be compared are configurations (.yml, .yaml) and uncompressed tar archives"
+    )]
+    Archive {
+        /// Its name.
+        name: String,
+        /// Why.
+        source: ArchiveError,
+    },
+    /// An entry has a name that is no path.
+    #[error("{name}: {source}")]
+    Path {
+        /// The archive's name.
+        name: String,
+        /// Why.
+        source: PathError,
+    },
+    /// A hard link names nothing.
+    #[error("{name}: {path} is a hard link to {target}, which is no file before it")]
+    Link {
+        /// The archive's name.
+        name: String,
+        /// The link.
+        path: String,
+        /// What it names.
+        target: String,
+    },
+    /// A file cannot be read.
+    #[error("cannot read {path} of {name}: {source}")]
+    Read {
+        /// Its path.
+        path: String,
+        /// What it is in.
+        name: String,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+/// One entry.
+#[derive(Debug, Clone)]
+pub(super) struct Listed {
+    pub what: What,
+    pub mode: u32,
+    pub uid: u32,
+    pub gid: u32,
+    pub xattrs: BTreeMap<Vec<u8>, Vec<u8>>,
+    /// Of a file with several names, the first of them, in all the others.
+    pub link_to: Option<TreePath>,
+}
+
+/// What an entry is.
+#[derive(Debug, Clone)]
+pub(super) enum What {
+    Directory,
+    File(Bytes),
+    Symlink(Vec<u8>),
+    Device((u32, u32)),
+    Disk((u32, u32)),
+    Pipe,
+}
+
+/// Where a file's content is.
+#[derive(Debug, Clone)]
+pub(super) enum Bytes {
+    Content(Content),
+    /// In the archive.
+    Archived {
+        offset: u64,
+        len: u64,
+    },
+}
+
+impl What {
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Directory => "directory",
+            Self::File(_) => "file",
+            Self::Symlink(_) => "symbolic link",
+            Self::Device(_) => "character device",
+            Self::Disk(_) => "block device",
+            Self::Pipe => "pipe",
+        }
+    }
+}
+
+impl Bytes {
+    pub fn len(&self) -> u64 {
+        match self {
+            Self::Content(content) => content.len(),
+            Self::Archived { len, .. } => *len,
+        }
+    }
+}
+
+impl Listed {
+    pub fn owner(&self) -> String {
+        format!("{}:{}", self.uid, self.gid)
+    }
+
+    /// `file, 3 bytes, 0644, 0:0`
+    pub fn describe(&self) -> String {
+        let size = match &self.what {
+            What::File(bytes) => format!(", {} bytes", bytes.len()),
+            _ => String::new(),
+        };
+        format!("{}{size}, {:04o}, {}", self.what.name(), self.mode, self.owner())
+    }
+}
+
+impl Listing {
+    /// What the tar format would hold of a machine.
+    #[must_use]
+    pub fn of_machine(name: &str, machine: &Machine) -> Self {
+        let boot = machine.boot_files().into_iter().map(|(path, node)| (path.as_bytes().to_vec(), node));
+        let root = machine.root.iter().map(|(path, node)| (path.clone(), node.clone()));
+        let mut entries = BTreeMap::new();
+        for (path, node) in boot.chain(root) {
+            let Node { kind, mode, uid, gid, xattrs, .. } = node;
+            let (what, link_to) = match kind {
+                Kind::Directory => (What::Directory, None),
+                Kind::File(content) => (What::File(Bytes::Content(content)), None),
+                Kind::Symlink(target) => (What::Symlink(target), None),
+                Kind::CharDevice { major, minor } => (What::Device((major, minor)), None),
+                Kind::BlockDevice { major, minor } => (What::Disk((major, minor)), None),
+                Kind::Fifo => (What::Pipe, None),
+                // The file is always there, and its path sorts first.
+                Kind::Hardlink(file) => match entries.get(&file).map(|file: &Listed| file.what.clone()) {
+                    Some(what) => (what, Some(file)),
+                    None => continue,
+                },
+            };
+            entries.insert(path, Listed { what, mode, uid, gid, xattrs, link_to });
+        }
+        Self { name: name.to_owned(), entries, archive: None }
+    }
+
+    /// What an uncompressed tar archive holds.
+    ///
+    /// # Errors
+    /// When it cannot be read, or is no such archive.
+    pub fn of_archive(path: &Path) -> Result<Self, ListingError> {
+        let name = path.display().to_string();
+        let opened = File::open(path).and_then(|file| match file.metadata()? {
+            metadata if metadata.is_file() => Ok((file, metadata.len())),
+            _ => Err(io::Error::other("it is not a regular file")),
+        });
+        let (file, len) = opened.map_err(|source| ListingError::Open { name: name.clone(), source })?;
+        let archived =
+            entries(&file, 0, len).map_err(|source| ListingError::Archive { name: name.clone(), source })?;
+        let mut listing = Self { name, entries: BTreeMap::new(), archive: Some(file) };
+        for entry in archived {
+            let bad = |source| ListingError::Path { name: listing.name.clone(), source };
+            let path = clean(&entry.path).map_err(bad)?;
+            let mut link_to = None;
+            let what = match entry.kind {
+                EntryKind::Directory => What::Directory,
+                EntryKind::File { offset, len } => What::File(Bytes::Archived { offset, len }),
+                EntryKind::Symlink(target) => What::Symlink(target),
+                EntryKind::CharDevice(major, minor) => What::Device((major, minor)),
+                EntryKind::BlockDevice(major, minor) => What::Disk((major, minor)),
+                EntryKind::Fifo => What::Pipe,
+                EntryKind::Hardlink(target) => {
+                    let target = clean(&target).map_err(bad)?;
+                    let Some(file) = listing.entries.get(&target) else {
+                        let (path, target) = (display(&path), display(&target));
+                        return Err(ListingError::Link { name: listing.name, path, target });
+                    };
+                    link_to = Some(file.link_to.clone().unwrap_or(target));
+                    file.what.clone()
+                }
+            };
+            let (mode, uid, gid, xattrs) = (entry.mode, entry.uid, entry.gid, entry.xattrs);
+            listing.entries.insert(path, Listed { what, mode, uid, gid, xattrs, link_to });
+        }
+        listing.put_links_in_order();
+        Ok(listing)
+    }
+
+    /// Has the first name of a file in order be the one that the others are links to, whatever the archive's order.
+    fn put_links_in_order(&mut self) {
+        let mut names: BTreeMap<TreePath, Vec<TreePath>> = BTreeMap::new();
+        for (path, entry) in &self.entries {
+            if let Some(file) = &entry.link_to {
+                names.entry(file.clone()).or_default().push(path.clone());
+            }
+        }
+        for (file, mut links) in names {
+            links.push(file);
+            links.sort();
+            for path in &links {
+                if let Some(entry) = self.entries.get_mut(path) {
+                    entry.link_to = links.first().filter(|first| *first != path).cloned();
+                }
+            }
+        }
+    }
+
+    pub(super) fn entries(&self) -> impl Iterator<Item = (&TreePath, &Listed)> {
+        self.entries.iter()
+    }
+
+    /// The digest of a file of this listing.
+    pub(super) fn digest(&self, path: &[u8], bytes: &Bytes) -> Result<Digest, ListingError> {
+        let digest = match (bytes, &self.archive) {
+            (Bytes::Content(content), _) => content.digest(),
+            (Bytes::Archived { offset, len }, Some(file)) => {
+                let mut hashing = Hashing::new(io::sink());
+                let mut stretch = Stretch { file, offset: *offset }.take(*len);
+                io::copy(&mut stretch, &mut hashing).map(|_| hashing.finish().1)
+            }
+            (Bytes::Archived { .. }, None) => Err(io::ErrorKind::NotFound.into()),
+        };
+        digest.map_err(|source| ListingError::Read { path: display(path), name: self.name.clone(), source })
+    }
+}
+
+/// A file from an offset on.
+struct Stretch<'a> {
+    file: &'a File,
+    offset: u64,
+}
+
+impl Read for Stretch<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.file.read_at(buffer, self.offset)?;
+        self.offset += count as u64;
+        Ok(count)
+    }
+}
