@@ -108,6 +108,7 @@ fn configurations_and_the_archives_that_they_make_are_compared_entry_by_entry() 
     for (one, other) in [("a.yml", "a.tar"), ("a.tar", "a.tar"), ("b.yml", "b.yml")] {
         assert_eq!(diff(&fixture, &[one, other]), (Some(0), vec![], String::new()), "{one} {other}");
     }
+    assert_eq!(diff(&fixture, &["-q", "a.yml", "b.yml"]), (Some(1), vec![], String::new()));
     let (code, lines, _) = diff(&fixture, &["--json", "a.yml", "b.tar"]);
     let json: Value = serde_json::from_str(&lines.concat()).unwrap();
     assert_eq!(code, Some(1));
@@ -124,6 +125,7 @@ fn what_cannot_be_compared_is_said_with_another_status() {
     for (other, part) in [
         ("text.tar", "text.tar is not a proper tar archive"),
         ("missing.tar", "cannot open missing.tar: No such file"),
+        ("-", "-:1:1: the file is empty"),
         ("wrong.yml", "did you mean `services`?"),
         ("out", "cannot open out: it is not a regular file"),
     ] {
@@ -131,4 +133,6 @@ fn what_cannot_be_compared_is_said_with_another_status() {
         assert_eq!((code, lines.len()), (Some(2), 0), "{said}");
         assert!(said.contains(part), "{said}");
     }
+    let (code, _, said) = diff(&fixture, &["-", "-"]);
+    assert_eq!((code, said.as_str()), (Some(2), "error: only one of the two can be standard input\n"));
 }

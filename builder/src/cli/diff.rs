@@ -13,7 +13,8 @@ use crate::diff::{self, Listing};
 /// tar archive, such as `lkb build --format tar` writes. Lines start with + for what only the second has, - for what
 /// only the first has, ~ for what is different: type, mode, owner, size, content, links and attributes, not times.
 ///
-/// The exit status is diff(1)'s: 0 when nothing is different, 1 when something is, 2 when that cannot be told.
+/// The exit status is diff(1)'s: 0 when nothing is different, 1 when something is, 2 when that cannot be told;
+/// with -q it is all that is said.
 #[derive(Debug, clap::Args)]
 pub struct Options {
     /// Print the differences as one JSON array
@@ -24,7 +25,7 @@ pub struct Options {
     #[arg(long, default_value = super::host_arch())]
     pub arch: String,
 
-    /// The first
+    /// The first: a configuration or a tar archive
     #[arg(value_name = "A")]
     pub before: PathBuf,
 
@@ -41,12 +42,15 @@ pub fn run(options: &Options, context: &Context) -> Outcome {
 }
 
 fn compare(options: &Options, context: &Context) -> Outcome {
+    if [&options.before, &options.after].iter().all(|file| *file == Path::new("-")) {
+        return Err("only one of the two can be standard input".into());
+    }
     let (before, after) =
         (listing(&options.before, options, context)?, listing(&options.after, options, context)?);
     let changes = diff::compare(&before, &after)?;
     if options.json {
         context.terminal.print(serde_json::to_string_pretty(&changes)?)?;
-    } else {
+    } else if !context.terminal.is_quiet() {
         changes.iter().try_for_each(|change| context.terminal.print(change))?;
     }
     if changes.is_empty() { SUCCESS } else { Ok(ExitCode::FAILURE) }

@@ -98,10 +98,12 @@ impl Findings {
                 .terminal
                 .print(format_args!("{spot}: {word}: {message}\n{snippet}").to_string().trim_end())?;
         }
-        match (self.errors(), self.found.len() - self.errors()) {
-            (0, _) => {}
-            (1, _) => context.terminal.note("1 error"),
-            (errors, _) => context.terminal.note(format_args!("{errors} errors")),
+        match self.errors() {
+            0 => {}
+            1 => context.terminal.note("1 error"),
+            // Of a source that has more, the rest is not kept.
+            errors @ config::MAX_PROBLEMS.. => context.terminal.note(format_args!("{errors} errors or more")),
+            errors => context.terminal.note(format_args!("{errors} errors")),
         }
         Ok(())
     }

@@ -11,7 +11,7 @@ const QUOTED: usize = 60;
 /// How long a message may be, in characters.
 const MESSAGE: usize = 300;
 /// How many problems of a source are kept.
-const MAX_PROBLEMS: usize = 1000;
+pub const MAX_PROBLEMS: usize = 1000;
 
 /// A source that was read.
 #[derive(Debug)]

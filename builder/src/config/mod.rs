@@ -30,6 +30,7 @@ use std::path::PathBuf;
 use document::Document;
 use yaml::Value;
 
+pub use document::MAX_PROBLEMS;
 pub use overrides::{BindNamespaces, Device, IdMapping, LABEL, Mount, Overrides, RuntimeOverrides};
 pub use packages::PackageResolver;
 pub use period::Period;
