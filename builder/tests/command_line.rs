@@ -81,3 +81,44 @@ fn the_version_is_an_answer_on_standard_output() {
     assert_eq!(String::from_utf8(output.stdout).unwrap().trim(), env!("CARGO_PKG_VERSION"));
     assert!(output.stderr.is_empty());
 }
+
+#[test]
+fn the_schema_is_json_on_standard_output() {
+    let output = lkb(&["schema"]);
+    let schema: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(schema["$schema"], "http://json-schema.org/draft-07/schema#");
+    assert_eq!(schema["additionalProperties"], false);
+    assert_eq!((output.stdout, true), (lkb(&["schema"]).stdout, output.stderr.is_empty()));
+}
+
+#[test]
+fn manual_pages_are_written_and_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let pages = dir.path().join("share/man1");
+    let output = lkb(&["man", pages.to_str().unwrap()]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    for path in String::from_utf8(output.stdout).unwrap().lines() {
+        assert!(std::fs::read_to_string(path).unwrap().contains(".SH NAME"), "{path}");
+    }
+    std::fs::write(dir.path().join("file"), "").unwrap();
+    let output = lkb(&["man", dir.path().join("file/man1").to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stderr(&output).starts_with("error: cannot create the directory "), "{}", stderr(&output));
+}
+
+#[test]
+fn an_answer_that_cannot_be_written_is_an_error_and_one_that_nobody_reads_is_none() {
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_lkb"));
+    let output = command.args(["completion", "bash"]).stdout(full).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(
+        stderr(&output).contains("cannot write to standard output: No space left"),
+        "{}",
+        stderr(&output)
+    );
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let output = Command::new(env!("CARGO_BIN_EXE_lkb")).arg("schema").stdout(writer).output().unwrap();
+    assert_eq!((output.status.code(), stderr(&output).as_str()), (Some(0), ""));
+}
