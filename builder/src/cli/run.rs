@@ -25,9 +25,9 @@ pub enum Backend {
 
 /// Run an image in QEMU on this machine
 ///
-/// PATH is a disk image (.qcow2, .img, .raw), a CD image (.iso), an EFI program (.efi), or the name of a build: then
+/// PATH is a disk image (.qcow2, .img, .raw, .vmdk, .vhd), a CD image (.iso), an EFI program (.efi), or the name of a build: then
 /// PATH-kernel and PATH-initrd.img are run if they are there, else PATH.qcow2, PATH-bios.img, PATH.raw, PATH-hybrid.img,
-/// PATH-efi.qcow2, PATH-efi.img or PATH.iso. Disks are virtio: the boot disk is vda, read-only, and the --disk ones follow. On a terminal, Ctrl-A X quits.
+/// PATH-efi.qcow2, PATH-efi.img, PATH.vmdk, PATH.vhd or PATH.iso. Disks are virtio: the boot disk is vda, read-only, and the --disk ones follow. On a terminal, Ctrl-A X quits.
 #[derive(Debug, clap::Args)]
 pub struct Qemu {
     /// Memory in MiB

@@ -1,6 +1,6 @@
 //! `--disk [file=]PATH[,size=1G][,format=qcow2|raw]`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use thiserror::Error;
@@ -14,6 +14,10 @@ pub enum Format {
     Qcow2,
     /// The bytes of the disk.
     Raw,
+    /// VMware's; known by its name, `.vmdk`.
+    Vmdk,
+    /// Microsoft's, of either kind; known by its name, `.vhd`.
+    Vhd,
 }
 
 impl Format {
@@ -23,6 +27,20 @@ impl Format {
         match self {
             Self::Qcow2 => "qcow2",
             Self::Raw => "raw",
+            Self::Vmdk => "vmdk",
+            Self::Vhd => "vpc",
+        }
+    }
+
+    /// The format that a file's name is plain about.
+    #[must_use]
+    pub fn of_name(path: &Path) -> Option<Self> {
+        match path.extension()?.to_str()? {
+            "raw" => Some(Self::Raw),
+            "qcow2" => Some(Self::Qcow2),
+            "vmdk" => Some(Self::Vmdk),
+            "vhd" => Some(Self::Vhd),
+            _ => None,
         }
     }
 

@@ -4,11 +4,13 @@ use lk_tests::image::run_lkb;
 use lk_tests::vm::{Setup, Vm};
 
 /// What `lkb run` is given for each format that `lkb build` wrote under the name `minimal`.
-const BIOS: [(&str, &str); 5] = [
+const BIOS: [(&str, &str); 7] = [
     ("kernel+initrd", "minimal"),
     ("raw-bios", "minimal-bios.img"),
     ("qcow2-bios", "minimal.qcow2"),
     ("aws", "minimal.raw"),
+    ("vmdk", "minimal.vmdk"),
+    ("vhd", "minimal.vhd"),
     ("raw-hybrid", "minimal-hybrid.img"),
 ];
 const EFI: [(&str, &str); 4] = [

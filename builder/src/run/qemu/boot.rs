@@ -105,7 +105,7 @@ pub fn detect(
         }
         tried.push(kernel);
     }
-    let disks = [".qcow2", "-bios.img", ".raw", "-hybrid.img", "-efi.qcow2", "-efi.img"]
+    let disks = [".qcow2", "-bios.img", ".raw", "-hybrid.img", "-efi.qcow2", "-efi.img", ".vmdk", ".vhd"]
         .map(|suffix| (Mode::Disk, suffix));
     for (kind, suffix) in disks.into_iter().chain([(Mode::Iso, ".iso")]).filter(|(kind, _)| wanted(*kind)) {
         let found = suffixed(path, suffix);
@@ -121,7 +121,7 @@ pub fn detect(
 /// extension of an image.
 pub fn default_state(path: &Path) -> PathBuf {
     let image = path.extension().is_some_and(|extension| {
-        ["qcow2", "img", "raw", "iso", "efi"].iter().any(|known| extension == *known)
+        ["qcow2", "img", "raw", "iso", "efi", "vmdk", "vhd"].iter().any(|known| extension == *known)
     });
     suffixed(&if image { path.with_extension("") } else { path.to_owned() }, "-state")
 }
@@ -203,7 +203,7 @@ mod tests {
                 "m",
                 None,
                 &[][..],
-                "looked for m, m-kernel, m.qcow2, m-bios.img, m.raw, m-hybrid.img, m-efi.qcow2, m-efi.img, m.iso",
+                "looked for m, m-kernel, m.qcow2, m-bios.img, m.raw, m-hybrid.img, m-efi.qcow2, m-efi.img, m.vmdk, m.vhd, m.iso",
             ),
             ("m", Some(Mode::Kernel), &["m"], "looked for m-kernel"),
             ("m.yml", None, &["m.yml"], "lkb build m.yml"),

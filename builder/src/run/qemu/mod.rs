@@ -225,7 +225,10 @@ pub fn prepare(options: &Options) -> Result<Ready, QemuError> {
 fn load(candidate: Candidate) -> Result<Boot, QemuError> {
     Ok(match candidate {
         Candidate::Disk(path) => {
-            let format = format_of(&path).map_err(|source| QemuError::Read { path: path.clone(), source })?;
+            let told = format_of(&path).map_err(|source| QemuError::Read { path: path.clone(), source })?;
+            // A fixed VHD says only at its end what it is.
+            let named = Format::of_name(&path).filter(|named| matches!(named, Format::Vmdk | Format::Vhd));
+            let format = named.unwrap_or(told);
             Boot::Disk(Drive { path: absolute(&path)?, format })
         }
         Candidate::Iso(path) => Boot::Iso(absolute(&path)?),

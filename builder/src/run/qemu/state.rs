@@ -193,19 +193,11 @@ fn default_disk_name(index: usize, format: Option<Format>) -> String {
 /// What was asked for counts, then a file name that is plain about it, then the first bytes. A machine can write
 /// qcow2's first bytes on its own raw disk: name such a disk `.raw`, or give the format.
 fn format_of_existing(path: &Path, asked: Option<Format>, told: Format) -> Format {
-    asked.or_else(|| format_of_name(path)).unwrap_or(told)
+    asked.or_else(|| Format::of_name(path)).unwrap_or(told)
 }
 
 fn format_of_new(path: &Path, asked: Option<Format>) -> Format {
-    asked.or_else(|| format_of_name(path)).unwrap_or(Format::Qcow2)
-}
-
-fn format_of_name(path: &Path) -> Option<Format> {
-    match path.extension()?.to_str()? {
-        "raw" => Some(Format::Raw),
-        "qcow2" => Some(Format::Qcow2),
-        _ => None,
-    }
+    asked.or_else(|| Format::of_name(path)).unwrap_or(Format::Qcow2)
 }
 
 fn create(drive: &Drive, bytes: u64) -> Result<(), QemuError> {
