@@ -8,6 +8,8 @@ use thiserror::Error;
 
 use super::{Job, OutputError, raw_bios, raw_efi};
 
+/// Makes the raw disk of a job, of a size in bytes, over a file that is at a path.
+type Make = fn(&'static str, &Job<'_>, &mut File, &Path, Option<u64>) -> Result<(), OutputError>;
 /// Writes an image over the second file from the raw disk in the first.
 type Write = fn(&mut File, &mut File) -> Result<(), ConvertError>;
 
@@ -48,6 +50,14 @@ pub(super) fn size_of(raw: &File, most: u64) -> Result<u64, ConvertError> {
     }
 }
 
+/// The size that was asked for, rounded up to what the format's readers take: a whole number of `unit` bytes.
+pub(super) fn whole(format: &'static str, size: u64, unit: u64) -> Result<u64, OutputError> {
+    size.checked_next_multiple_of(unit).ok_or_else(|| OutputError::Unfit {
+        format,
+        reason: format!("a disk of {size} bytes is too large: use a smaller --size"),
+    })
+}
+
 /// Makes the BIOS disk of `job` with `size` bytes, and lets `write` make the output `file` from it.
 pub(super) fn bios_disk(
     format: &'static str,
@@ -56,10 +66,7 @@ pub(super) fn bios_disk(
     file: &str,
     write: Write,
 ) -> Result<(), OutputError> {
-    let mut raw = job.scratch(&format!("{}-{format}", job.name))?;
-    let path = raw.path().to_owned();
-    raw_bios::disk(format, job, raw.file_mut(), &path, Some(size))?;
-    convert(format, job, raw.file_mut(), file, write)
+    disk(raw_bios::disk, format, job, size, file, write)
 }
 
 /// As [`bios_disk`], of the EFI disk.
@@ -70,30 +77,23 @@ pub(super) fn efi_disk(
     file: &str,
     write: Write,
 ) -> Result<(), OutputError> {
-    let mut raw = job.scratch(&format!("{}-{format}", job.name))?;
-    let path = raw.path().to_owned();
-    raw_efi::disk(format, job, raw.file_mut(), &path, Some(size))?;
-    convert(format, job, raw.file_mut(), file, write)
+    disk(raw_efi::disk, format, job, size, file, write)
 }
 
-fn convert(
+fn disk(
+    make: Make,
     format: &'static str,
     job: &Job<'_>,
-    raw: &mut File,
+    size: u64,
     file: &str,
     write: Write,
 ) -> Result<(), OutputError> {
+    let mut raw = job.scratch(&format!("{}-{format}", job.name))?;
+    let path = raw.path().to_owned();
+    make(format, job, raw.file_mut(), &path, Some(size))?;
     let mut out = job.create(file)?;
     let path = out.path().to_owned();
-    write(raw, out.file_mut()).map_err(|error| error.of(format, &path))
-}
-
-/// The size that was asked for, rounded up to what the format's readers take: a whole number of `unit` bytes.
-pub(super) fn whole(format: &'static str, size: u64, unit: u64) -> Result<u64, OutputError> {
-    size.checked_next_multiple_of(unit).ok_or_else(|| OutputError::Unfit {
-        format,
-        reason: format!("a disk of {size} bytes is too large: use a smaller --size"),
-    })
+    write(raw.file_mut(), out.file_mut()).map_err(|error| error.of(format, &path))
 }
 
 #[cfg(test)]
