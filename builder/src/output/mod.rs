@@ -17,6 +17,7 @@ mod initrd;
 pub mod iso;
 mod job;
 mod kernel_initrd;
+mod kubevirt;
 pub mod mbr;
 mod member;
 pub mod partition;
@@ -52,6 +53,7 @@ pub use dynamic_vhd::DynamicVhd;
 pub use gcp::Gcp;
 pub use job::{Built, Job, write, write_stream};
 pub use kernel_initrd::KernelInitrd;
+pub use kubevirt::KubeVirt;
 pub use pending::PendingFile;
 pub use qcow2_bios::Qcow2Bios;
 pub use qcow2_efi::Qcow2Efi;
@@ -131,6 +133,7 @@ pub static FORMATS: &[&dyn Format] = &[
     &Qcow2Efi,
     &RawHybrid,
     &UnifiedKernel,
+    &KubeVirt,
     &Aws,
     &Gcp,
     &Vhd,

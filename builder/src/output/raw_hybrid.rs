@@ -1,6 +1,8 @@
 //! `raw-hybrid`: one disk for BIOS and EFI machines. Kernel and initrd are on it once.
 
+use std::fs::File;
 use std::io::Read;
+use std::path::Path;
 
 use super::bzimage::{self, Header};
 use super::efi::{self, Bios, EfiDiskError};
@@ -22,24 +24,35 @@ impl Format for RawHybrid {
     }
 
     fn write(&self, job: &Job<'_>) -> Result<(), OutputError> {
-        let (uki, stub) = efi::uki(NAME, job)?;
-        let kernel = job.machine.kernel.as_ref().ok_or_else(|| OutputError::no_kernel(NAME))?;
-        let failed = |source| OutputError::Disk { format: NAME, source };
-        let mut start = Vec::new();
-        kernel.reader().take(bzimage::HEADER_LEN as u64).read_to_end(&mut start).map_err(|source| {
-            let (path, into) = ("the kernel".into(), NAME.into());
-            OutputError::Copy { path, origin: job.machine.boot.to_string(), into, source }
-        })?;
-        let header = Header::parse(&start).map_err(|source| failed(Box::new(source)))?;
         let mut out = job.create(&format!("{}-hybrid.img", job.name))?;
         let path = out.path().to_owned();
-        let grub = grub::directory();
-        let bios =
-            Bios { cmdline: &job.machine.cmdline, cmdline_limit: header.cmdline_size as usize, grub: &grub };
-        match efi::write_hybrid(out.file_mut(), uki, stub.boot_name, bios) {
-            Ok(_) => Ok(()),
-            Err(EfiDiskError::Write(source)) => Err(OutputError::io("write", &path)(source)),
-            Err(source) => Err(failed(Box::new(source))),
-        }
+        disk(NAME, job, out.file_mut(), &path, None)
+    }
+}
+
+/// Writes the machine of `job` as a disk for both over `out`, which is at `path`.
+pub(super) fn disk(
+    format: &'static str,
+    job: &Job<'_>,
+    out: &mut File,
+    path: &Path,
+    size: Option<u64>,
+) -> Result<(), OutputError> {
+    let (uki, stub) = efi::uki(format, job)?;
+    let kernel = job.machine.kernel.as_ref().ok_or_else(|| OutputError::no_kernel(format))?;
+    let mut start = Vec::new();
+    kernel.reader().take(bzimage::HEADER_LEN as u64).read_to_end(&mut start).map_err(|source| {
+        let (path, into) = ("the kernel".into(), format.into());
+        OutputError::Copy { path, origin: job.machine.boot.to_string(), into, source }
+    })?;
+    let header =
+        Header::parse(&start).map_err(|source| OutputError::Disk { format, source: Box::new(source) })?;
+    let grub = grub::directory();
+    let bios =
+        Bios { cmdline: &job.machine.cmdline, cmdline_limit: header.cmdline_size as usize, grub: &grub };
+    match efi::write_hybrid(out, uki, stub.boot_name, size, bios) {
+        Ok(_) => Ok(()),
+        Err(EfiDiskError::Write(source)) => Err(OutputError::io("write", path)(source)),
+        Err(source) => Err(OutputError::Disk { format, source: Box::new(source) }),
     }
 }

@@ -96,10 +96,11 @@ pub fn write_hybrid(
     out: &mut File,
     uki: Uki<'_>,
     boot_name: &str,
+    size: Option<u64>,
     bios: Bios<'_>,
 ) -> Result<u64, EfiDiskError> {
     let places = [".linux", ".initrd"].map(|name| uki.place_of(name).unwrap_or_default());
-    let (size, start) = write_with(out, uki, boot_name, None, &[BIOS_BOOT])?;
+    let (size, start) = write_with(out, uki, boot_name, size, &[BIOS_BOOT])?;
     let [kernel, initrd] = places.map(|(at, len)| {
         // Both begin at a whole sector: the program's sections and the file system's clusters do.
         format!("{}+{}", (start + at) / SECTOR, len.div_ceil(SECTOR))
