@@ -4,6 +4,7 @@ use std::fmt;
 use std::io;
 
 use crate::config::Spot;
+use crate::image::registry::PullError;
 use crate::image::{Digest, ImageError, ReferenceError};
 use crate::spec::{Fault, SpecError};
 use crate::tree::{LayerError, TreeError};
@@ -22,6 +23,9 @@ pub enum BuildError {
     /// Images are not in the cache.
     #[error("{}", missing(.0))]
     Missing(Vec<MissingImage>),
+    /// Images are not in the cache, and registries do not give them.
+    #[error("{}", unpulled(.0))]
+    Pull(Vec<UnpulledImage>),
     /// An image is in the cache, but cannot be used.
     #[error("{spot}: {source}")]
     Image {
@@ -133,6 +137,17 @@ pub enum FileFault {
     Metadata(String),
 }
 
+/// An image that no registry gives.
+#[derive(Debug)]
+pub struct UnpulledImage {
+    /// Where it is named first.
+    pub spot: Spot,
+    /// Who was asked, and what they said.
+    pub why: PullError,
+    /// Whether the cache has one of this name.
+    pub is_cached: bool,
+}
+
 /// An image that the cache does not have.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MissingImage {
@@ -153,5 +168,17 @@ fn missing(images: &[MissingImage]) -> String {
     text.push(
         "build a package with `lkb pkg build DIR`, or bring an image with `lkb cache import FILE`".into(),
     );
+    text.join("\n")
+}
+
+fn unpulled(images: &[UnpulledImage]) -> String {
+    let mut text: Vec<String> = images.iter().map(|image| format!("{}: {}", image.spot, image.why)).collect();
+    text.push(match images.iter().all(|image| image.is_cached) {
+        true => "without --pull, the image in the cache is used".into(),
+        false => {
+            "what no registry has is built with `lkb pkg build DIR`, or brought with `lkb cache import FILE`"
+                .into()
+        }
+    });
     text.join("\n")
 }

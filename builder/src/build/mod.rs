@@ -9,6 +9,7 @@
 
 mod bundles;
 mod error;
+mod fetch;
 mod files;
 mod furnish;
 mod images;
@@ -24,7 +25,8 @@ use crate::output::Machine;
 use crate::tree::{Kind, Location, Node, Origin, Tree, TreeError};
 
 use bundles::Bundles;
-pub use error::{BuildError, FileFault, MissingImage};
+pub use error::{BuildError, FileFault, MissingImage, UnpulledImage};
+pub use fetch::{Asked, When, fetch};
 use furnish::Role;
 use images::Images;
 

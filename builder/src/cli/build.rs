@@ -4,6 +4,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use super::{Context, Outcome, SUCCESS, source};
+use crate::build::{self, Asked, When};
 use crate::output::{self, Format, Machine};
 use crate::size::Size;
 
@@ -34,6 +35,10 @@ pub struct Options {
     #[arg(long, default_value = super::host_arch())]
     pub arch: String,
 
+    /// Ask the registries for every image, and not only for those that the cache does not have
+    #[arg(long)]
+    pub pull: bool,
+
     /// Show the merged configuration and build nothing
     #[arg(long)]
     pub dry_run: bool,
@@ -52,7 +57,12 @@ pub fn run(options: &Options, context: &Context) -> Outcome {
         return SUCCESS;
     }
     let cache = context.cache()?;
-    let machine = crate::build::assemble(&config, &cache, &options.arch)?;
+    let when = if options.pull { When::Always } else { When::Missing };
+    build::fetch(&config, &cache, &options.arch, &context.registries()?, when, &mut |asked| match asked {
+        Asked::Pulling(reference) => context.pulling(reference),
+        Asked::Pulled(reference, pulled) => context.pulled(reference, pulled),
+    })?;
+    let machine = build::assemble(&config, &cache, &options.arch)?;
     if let Some(file) = &options.output {
         return stream(&machine, &cache, file, &formats);
     }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use super::{Context, Outcome, SUCCESS};
 use crate::image::Reference;
+use crate::image::registry::Former;
 
 /// Look after the image cache
 #[derive(Debug, clap::Args)]
@@ -24,6 +25,15 @@ pub enum Command {
         /// Name the one image that it holds
         #[arg(long)]
         name: Option<String>,
+    },
+    /// Bring images from their registries, and print their digests
+    Pull {
+        /// What they are for: linux/ARCH [default: this machine's]
+        #[arg(long, value_name = "PLATFORM")]
+        platform: Option<String>,
+        /// The images' names
+        #[arg(required = true, value_name = "REF")]
+        names: Vec<String>,
     },
     /// Remove images, and what no other image needs
     Rm {
@@ -49,6 +59,17 @@ pub fn run(options: &Options, context: &Context) -> Outcome {
                 context.terminal.print(reference)?;
             }
         }
+        Command::Pull { platform, names } => {
+            let arch = platform.as_deref().map_or(Ok(super::host_arch()), arch)?;
+            let registries = context.registries()?;
+            for name in names {
+                let reference: Reference = name.parse()?;
+                context.pulling(&reference);
+                let pulled = registries.pull(&cache, &reference, arch, Former::Replaced)?;
+                context.pulled(&reference, &pulled);
+                context.terminal.print(format_args!("{reference} {}", pulled.digest))?;
+            }
+        }
         Command::Rm { names } => {
             for name in names {
                 if !cache.remove(&name.parse()?)? {
@@ -61,4 +82,12 @@ pub fn run(options: &Options, context: &Context) -> Outcome {
         Command::Clean => cache.clean()?,
     }
     SUCCESS
+}
+
+/// The architecture of a platform: `linux/arm64`, or `linux/arm64/v8`, where the architecture decides.
+fn arch(platform: &str) -> Result<&str, String> {
+    let arch = platform.strip_prefix("linux/").and_then(|rest| rest.split('/').next());
+    arch.filter(|arch| !arch.is_empty()).ok_or_else(|| {
+        format!("platform {platform:?} is not of the form linux/ARCH, for example linux/arm64")
+    })
 }

@@ -26,7 +26,8 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::config::{self, Config, ConfigError, Loaded, Source};
-use crate::image::Cache;
+use crate::image::registry::{Keychain, Mirrors, Pulled, Registries};
+use crate::image::{Cache, Reference};
 use crate::pkg::Resolver;
 
 use terminal::{Terminal, Verbosity};
@@ -42,6 +43,14 @@ struct Cli {
     /// The image cache [env: LKB_CACHE, LINUXKIT_CACHE; default: ~/.lkb/cache]
     #[arg(long, global = true, value_name = "DIR")]
     cache: Option<PathBuf>,
+
+    /// Ask this mirror instead of a registry, or of all; repeatable [env: LINUXKIT_MIRROR]
+    #[arg(long, global = true, value_name = "[REGISTRY=]URL")]
+    mirror: Vec<String>,
+
+    /// Trust the certificates in this file, too, when registries are asked; repeatable
+    #[arg(long, global = true, value_name = "PEM")]
+    cert_file: Vec<PathBuf>,
 
     /// Say nothing but errors
     #[arg(short, long, global = true, conflicts_with = "verbose")]
@@ -90,6 +99,10 @@ struct Context {
     terminal: Terminal,
     /// The image cache, if the command line names it.
     cache_dir: Option<PathBuf>,
+    /// Mirrors of registries, as the command line has them.
+    mirrors: Vec<String>,
+    /// Files of certificates.
+    certificates: Vec<PathBuf>,
 }
 
 /// Runs the command that the process was started with.
@@ -105,7 +118,8 @@ pub fn main() -> ExitCode {
         Err(error) => error.exit(),
     };
     let terminal = Terminal::new(Verbosity::from_flags(cli.quiet, cli.verbose));
-    let context = Context { terminal, cache_dir: cli.cache };
+    let context =
+        Context { terminal, cache_dir: cli.cache, mirrors: cli.mirror, certificates: cli.cert_file };
     let outcome = match cli.command {
         Command::Build(options) => build::run(&options, &context),
         Command::Validate(options) => validate::run(&options, &context),
@@ -141,6 +155,30 @@ impl Context {
         let dir = self.cache_dir.clone().map_or_else(Cache::default_dir, Ok)?;
         self.terminal.detail(format_args!("image cache: {}", dir.display()));
         Ok(Cache::open(&dir)?)
+    }
+
+    /// Where images come from that the cache does not have.
+    fn registries(&self) -> Result<Registries, Box<dyn Error + Send + Sync>> {
+        let environment = match std::env::var("LINUXKIT_MIRROR") {
+            Err(std::env::VarError::NotUnicode(_)) => return Err("LINUXKIT_MIRROR is not in UTF-8".into()),
+            value => value.ok(),
+        };
+        let mirrors = Mirrors::parse(&self.mirrors, environment.as_deref())?;
+        Ok(Registries::new(mirrors, self.certificates.clone(), Keychain::of_user()))
+    }
+
+    /// Says that an image is being pulled.
+    fn pulling(&self, reference: &Reference) {
+        self.terminal.note(format_args!("pulling {reference}"));
+    }
+
+    /// Says that it has been.
+    fn pulled(&self, reference: &Reference, pulled: &Pulled) {
+        match pulled.bytes {
+            0 => self.terminal.note(format_args!("pulled {reference}: the cache has it already")),
+            bytes => self.terminal.note(format_args!("pulled {reference}: {bytes} bytes")),
+        }
+        self.terminal.detail(format_args!("{reference} is {}", pulled.digest));
     }
 }
 

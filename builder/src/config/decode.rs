@@ -51,7 +51,7 @@ pub(super) fn append(config: &mut Config, document: &Document<'_>) -> Result<(),
 fn kernel(slot: &mut Option<Kernel>, node: &Node, document: &Document<'_>) {
     let kernel = slot.get_or_insert_with(|| Kernel {
         // The checks see to it that one of the sources names an image.
-        image: ImageUse { reference: String::new(), spot: document.spot(node.at) },
+        image: ImageUse { reference: String::new(), spot: document.spot(node.at), is_package: false },
         cmdline: String::new(),
         binary: KERNEL_BINARY.to_owned(),
         tar: Some(KERNEL_TAR.to_owned()),
@@ -132,7 +132,11 @@ fn file(node: &Node, document: &Document<'_>) -> Result<FileEntry, Fault> {
 }
 
 fn image(node: &Node, document: &Document<'_>) -> Option<ImageUse> {
-    Some(ImageUse { reference: node.text()?.to_owned(), spot: document.spot(node.at) })
+    Some(ImageUse {
+        reference: node.text()?.to_owned(),
+        spot: document.spot(node.at),
+        is_package: document.packages.contains(&node.at),
+    })
 }
 
 fn spot(node: &Node, key: &str, document: &Document<'_>) -> Spot {

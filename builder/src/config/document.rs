@@ -24,6 +24,8 @@ pub(super) struct Document<'s> {
     pub dir: Option<PathBuf>,
     /// Its tree; an empty mapping if it could not be read.
     pub root: Node,
+    /// Where `@pkg:` was written.
+    pub packages: Vec<Place>,
     /// What is wrong with it.
     pub problems: Vec<Problem>,
     /// What the user should know.
@@ -35,7 +37,8 @@ impl<'s> Document<'s> {
     pub fn read(name: &str, text: &'s str, dir: Option<PathBuf>) -> Self {
         let root = Node { at: Place { line: 1, column: 1 }, source: 0..0, value: Value::Map(Vec::new()) };
         let (problems, warnings) = (Vec::new(), Vec::new());
-        let mut document = Document { name: name.into(), text, dir, root, problems, warnings };
+        let packages = Vec::new();
+        let mut document = Document { name: name.into(), text, dir, root, packages, problems, warnings };
         match yaml::parse(text) {
             Ok(Some(root)) => document.root = root,
             Ok(None) => document.problem(Place { line: 1, column: 1 }, "the file is empty".to_owned()),

@@ -20,15 +20,20 @@ pub trait PackageResolver {
 pub(super) fn resolve(document: &mut Document<'_>, packages: &dyn PackageResolver) {
     let dir = document.dir.clone();
     let mut findings: Vec<(Place, String)> = Vec::new();
+    let mut found: Vec<Place> = Vec::new();
     for node in image_nodes(&mut document.root) {
         let at = node.at;
         let Value::Text(text) = &mut node.value else { continue };
         match replacement(text, dir.as_deref(), packages) {
             Ok(None) => {}
-            Ok(Some(image)) => *text = image,
+            Ok(Some(image)) => {
+                *text = image;
+                found.push(at);
+            }
             Err(error) => findings.push((at, error)),
         }
     }
+    document.packages = found;
     for (at, message) in findings {
         document.problem(at, message);
     }

@@ -85,6 +85,8 @@ pub struct ImageUse {
     pub reference: String,
     /// Where it was written.
     pub spot: Spot,
+    /// Whether `@pkg:` named it: then it is built from its directory, and no registry is asked for it.
+    pub is_package: bool,
 }
 
 impl fmt::Display for ImageUse {

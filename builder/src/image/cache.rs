@@ -149,6 +149,24 @@ impl Cache {
         Ok(listed)
     }
 
+    /// Gives a name to an image whose blobs are there. What had this name has it no more, unless `beside` keeps both:
+    /// then they are for different platforms. The caller holds the lock for adding.
+    pub(super) fn give_name(
+        &self,
+        reference: &Reference,
+        descriptor: &Descriptor,
+        beside: bool,
+    ) -> Result<(), ImageError> {
+        let _lock = self.dirs.lock_index()?;
+        let mut entries = index::load(&self.dirs)?;
+        entries.retain(|entry| {
+            index::reference(entry).as_ref() != Some(reference)
+                || (beside && entry.digest() != descriptor.digest())
+        });
+        entries.push(index::named(descriptor, reference));
+        index::store(&self.dirs, entries)
+    }
+
     /// Takes a name out of the cache, and removes every blob that no other name leads to. Says whether the name
     /// was there.
     ///

@@ -15,8 +15,8 @@ use super::healthcheck::{DockerConfiguration, Healthcheck};
 use super::limits::{MAX_DOCUMENT, MAX_LAYER, MAX_LAYERS, MAX_MANIFESTS};
 use super::{ImageError, Layer};
 
-const DOCKER_MANIFEST: &str = "application/vnd.docker.distribution.manifest.v2+json";
-const DOCKER_LIST: &str = "application/vnd.docker.distribution.manifest.list.v2+json";
+pub(super) const DOCKER_MANIFEST: &str = "application/vnd.docker.distribution.manifest.v2+json";
+pub(super) const DOCKER_LIST: &str = "application/vnd.docker.distribution.manifest.list.v2+json";
 
 /// Reads the documents of one image.
 pub(super) struct Documents<'a> {
@@ -190,11 +190,11 @@ impl Documents<'_> {
     }
 }
 
-fn is_for(platform: &Platform, arch: &Arch) -> bool {
+pub(super) fn is_for(platform: &Platform, arch: &Arch) -> bool {
     *platform.os() == Os::Linux && platform.architecture() == arch
 }
 
-fn platform_name(os: &Os, arch: &Arch) -> String {
+pub(super) fn platform_name(os: &Os, arch: &Arch) -> String {
     format!("{os}/{arch}")
 }
 
@@ -207,7 +207,7 @@ pub(super) fn is_manifest(kind: &MediaType) -> bool {
 }
 
 /// OCI's and Docker's layer types; how it is compressed is seen from the bytes, and proved by the diff id.
-fn is_layer(kind: &str) -> bool {
+pub(super) fn is_layer(kind: &str) -> bool {
     kind.starts_with("application/vnd.oci.image.layer.")
         || kind.starts_with("application/vnd.docker.image.rootfs.")
 }

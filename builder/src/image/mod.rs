@@ -15,6 +15,7 @@ mod layer;
 mod layout;
 pub mod limits;
 mod reference;
+pub mod registry;
 mod segments;
 #[cfg(test)]
 mod tests;

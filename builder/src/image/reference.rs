@@ -127,10 +127,7 @@ impl FromStr for Reference {
                 return Err(ReferenceError::Repository(whole(), part.into()));
             }
         }
-        let registry = match registry {
-            "index.docker.io" | "registry-1.docker.io" => DEFAULT_REGISTRY,
-            other => other,
-        };
+        let registry = same_registry(registry);
         let repository = if registry == DEFAULT_REGISTRY && !path.contains('/') {
             format!("{DEFAULT_ORGANISATION}/{path}")
         } else {
@@ -159,6 +156,19 @@ impl fmt::Display for Reference {
         }
         Ok(())
     }
+}
+
+/// The one name of a registry that has several.
+fn same_registry(registry: &str) -> &str {
+    match registry {
+        "index.docker.io" | "registry-1.docker.io" => DEFAULT_REGISTRY,
+        other => other,
+    }
+}
+
+/// The name of a registry as [`Reference::registry`] has it, if it is one.
+pub(super) fn canonical_registry(text: &str) -> Option<&str> {
+    is_registry(text).then(|| same_registry(text))
 }
 
 fn is_registry(text: &str) -> bool {

@@ -1,0 +1,141 @@
+//! The images that a configuration names, brought from their registries.
+
+use std::collections::BTreeSet;
+
+use crate::config::{Config, ImageUse, VolumeFormat};
+use crate::image::registry::{Former, Pulled, Registries};
+use crate::image::{Cache, Fault, ImageError, Reference};
+
+use super::{BuildError, MissingImage, UnpulledImage};
+
+/// When registries are asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum When {
+    /// For what the cache does not have.
+    Missing,
+    /// For everything, since a tag may mean another image than it did.
+    Always,
+}
+
+/// What is going on.
+#[derive(Debug, Clone, Copy)]
+pub enum Asked<'a> {
+    /// A registry is being asked for this image.
+    Pulling(&'a Reference),
+    /// It is in the cache now.
+    Pulled(&'a Reference, &'a Pulled),
+}
+
+/// Brings the images of a configuration into the cache, for this architecture and for those that volumes want.
+///
+/// Packages (`@pkg:`) are not asked for: what is in their directories is not what a registry has.
+///
+/// # Errors
+/// When a package is not built, or an image is neither in the cache nor to be had. Those that no registry has are
+/// all named; after another failure no more is asked.
+pub fn fetch(
+    config: &Config,
+    cache: &Cache,
+    arch: &str,
+    registries: &Registries,
+    when: When,
+    tell: &mut dyn FnMut(Asked<'_>),
+) -> Result<(), BuildError> {
+    let wanted = wanted(config, arch)?;
+    let unbuilt = unbuilt(&wanted, cache)?;
+    if !unbuilt.is_empty() {
+        return Err(BuildError::Missing(unbuilt));
+    }
+    let mut unpulled = Vec::new();
+    for Wanted { image_use, reference, arch } in wanted.into_iter().filter(|it| !it.image_use.is_package) {
+        let state = state(cache, &reference, &arch)
+            .map_err(|source| BuildError::Image { spot: image_use.spot.clone(), source: source.into() })?;
+        // What is named by its digest is never another one.
+        let asks = when == When::Always && reference.digest().is_none();
+        let former = match state {
+            State::Present if !asks => continue,
+            State::Present | State::Absent => Former::Replaced,
+            State::OtherPlatform => Former::Kept,
+        };
+        tell(Asked::Pulling(&reference));
+        match registries.pull(cache, &reference, &arch, former) {
+            Ok(pulled) => tell(Asked::Pulled(&reference, &pulled)),
+            Err(why) => {
+                let goes_on = why.is_absence();
+                let is_cached = state == State::Present;
+                unpulled.push(UnpulledImage { spot: image_use.spot.clone(), why, is_cached });
+                if !goes_on {
+                    break;
+                }
+            }
+        }
+    }
+    if unpulled.is_empty() { Ok(()) } else { Err(BuildError::Pull(unpulled)) }
+}
+
+/// One image for one architecture.
+struct Wanted<'a> {
+    image_use: &'a ImageUse,
+    reference: Reference,
+    arch: String,
+}
+
+/// What the cache has of an image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Present,
+    /// Nothing, or a name whose blobs are those of another platform.
+    Absent,
+    /// An image that is for other platforms only.
+    OtherPlatform,
+}
+
+/// Every image of the configuration once for each architecture that it is needed for.
+fn wanted<'a>(config: &'a Config, arch: &str) -> Result<Vec<Wanted<'a>>, BuildError> {
+    let everything = config.images().map(|image| (image, arch.to_owned()));
+    let volumes = config.volumes.iter().filter(|volume| volume.format == VolumeFormat::Oci);
+    let of_volumes = volumes.flat_map(|volume| {
+        let arch_of = |platform: &String| {
+            let name = platform.strip_prefix("linux/").unwrap_or(platform);
+            name.split('/').next().unwrap_or(name).to_owned()
+        };
+        let image = volume.image.iter();
+        image.flat_map(move |image| volume.platforms.iter().map(move |platform| (image, arch_of(platform))))
+    });
+    let mut seen = BTreeSet::new();
+    let mut wanted = Vec::new();
+    for (image_use, arch) in everything.chain(of_volumes) {
+        let reference: Reference = image_use
+            .reference
+            .parse()
+            .map_err(|source| BuildError::Reference { spot: image_use.spot.clone(), source })?;
+        if seen.insert((reference.clone(), arch.clone())) {
+            wanted.push(Wanted { image_use, reference, arch });
+        }
+    }
+    Ok(wanted)
+}
+
+/// The packages that the cache does not have.
+fn unbuilt(wanted: &[Wanted<'_>], cache: &Cache) -> Result<Vec<MissingImage>, BuildError> {
+    let mut unbuilt = Vec::new();
+    for Wanted { image_use, reference, arch } in wanted.iter().filter(|it| it.image_use.is_package) {
+        let found = cache
+            .resolve(reference, arch)
+            .map_err(|source| BuildError::Image { spot: image_use.spot.clone(), source: source.into() })?;
+        if found.is_none() {
+            unbuilt.push(MissingImage { image: reference.to_string(), spot: image_use.spot.clone() });
+        }
+    }
+    Ok(unbuilt)
+}
+
+fn state(cache: &Cache, reference: &Reference, arch: &str) -> Result<State, ImageError> {
+    match cache.resolve(reference, arch) {
+        Ok(Some(_)) => Ok(State::Present),
+        // Of an index, only those platforms are there that were asked for.
+        Ok(None) | Err(ImageError::Damaged { fault: Fault::Missing, .. }) => Ok(State::Absent),
+        Err(ImageError::Platform { .. }) => Ok(State::OtherPlatform),
+        Err(error) => Err(error),
+    }
+}

@@ -1,0 +1,117 @@
+//! Images from registries (OCI distribution-spec; Docker's registry HTTP API v2).
+//!
+//! ```text
+//! Registries::pull ─ Mirrors: whom to ask ─ Session: questions, with Keychain and tokens ─ Client: HTTP
+//!                  └ Pull: manifest, configuration, layers ─ download: verified while it comes ─▶ the cache
+//! ```
+
+mod challenge;
+mod client;
+mod download;
+mod error;
+mod keychain;
+mod manifest;
+mod mirror;
+mod pull;
+mod retry;
+mod secret;
+mod session;
+mod token;
+mod url;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::{Mutex, PoisonError};
+
+use oci_spec::image::Arch;
+
+use super::{Cache, Digest, ImageError, Reference};
+use client::Client;
+pub use error::{PullError, Reason, Refusal};
+pub use keychain::{Keychain, KeychainError};
+pub use mirror::{MirrorError, Mirrors};
+use pull::Pull;
+use session::Session;
+pub use url::UrlError;
+
+/// Whom to ask for images, and how.
+#[derive(Debug, Default)]
+pub struct Registries {
+    mirrors: Mirrors,
+    certificates: Vec<PathBuf>,
+    keychain: Keychain,
+    /// Made when it is needed first: the system has many certificates to read.
+    client: Mutex<Option<Arc<Client>>>,
+}
+
+/// What has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pulled {
+    /// What the name means: the digest of a manifest, or of an index of manifests.
+    pub digest: Digest,
+    /// Bytes that were transferred; none if the cache had everything.
+    pub bytes: u64,
+}
+
+/// What happens to an image of the same name in the cache.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Former {
+    /// It loses the name.
+    Replaced,
+    /// It keeps it, because it is for another platform.
+    Kept,
+}
+
+impl Registries {
+    /// `certificates` are files in PEM form, trusted beside the system's.
+    #[must_use]
+    pub fn new(mirrors: Mirrors, certificates: Vec<PathBuf>, keychain: Keychain) -> Self {
+        Self { mirrors, certificates, keychain, client: Mutex::default() }
+    }
+
+    /// Brings an image for one architecture, in Go's words (`amd64`), into the cache and names it there. Every byte
+    /// of it is verified before it has a name.
+    ///
+    /// # Errors
+    /// When nobody who is asked has it, what comes is not what was asked for, or the cache cannot be changed.
+    /// Nothing is named then.
+    pub fn pull(
+        &self,
+        cache: &Cache,
+        reference: &Reference,
+        arch: &str,
+        former: Former,
+    ) -> Result<Pulled, PullError> {
+        let image = || reference.to_string();
+        let failed = |source: ImageError| PullError::Cache { image: image(), source: Box::new(source) };
+        let client = self.client()?;
+        let endpoints = self
+            .mirrors
+            .endpoints(reference.registry())
+            .map_err(|source| PullError::Registry { image: image(), source })?;
+        // Held until the name is stored: nobody removes blobs that no name leads to yet.
+        let _adding = cache.dirs.lock_adding().map_err(failed)?;
+        let mut refusals = Vec::new();
+        for endpoint in endpoints {
+            let session = Session::open(&client, &self.keychain, &endpoint, reference.repository());
+            let whom = session.base.to_string();
+            match (Pull { session, cache, arch: Arch::from(arch) }).run(reference) {
+                Ok((descriptor, pulled)) => {
+                    cache.give_name(reference, &descriptor, former == Former::Kept).map_err(failed)?;
+                    return Ok(pulled);
+                }
+                Err(Reason::Cache(source)) => return Err(failed(*source)),
+                Err(why) => refusals.push(Refusal { whom, why }),
+            }
+        }
+        Err(PullError::Refused { image: image(), refusals })
+    }
+
+    fn client(&self) -> Result<Arc<Client>, PullError> {
+        let mut client = self.client.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(client) = &*client {
+            return Ok(Arc::clone(client));
+        }
+        Ok(Arc::clone(client.insert(Arc::new(Client::new(&self.certificates)?))))
+    }
+}
