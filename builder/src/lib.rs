@@ -3,7 +3,7 @@
 //! | module | duty | imports |
 //! |---|---|---|
 //! | [`config`] | the YAML: types, validation with line and column, merging | – |
-//! | [`image`] | references, the cache (an OCI layout), verification | – |
+//! | [`image`] | references, the cache (an OCI layout), registries, verification | – |
 //! | [`tree`] | a root filesystem as a value | image |
 //! | [`spec`] | image config + label + YAML → `config.json` and `runtime.json` | config |
 //! | [`build`] | config + images → a [`output::Machine`] | all above, output |

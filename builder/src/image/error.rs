@@ -23,7 +23,7 @@ pub enum ImageError {
     /// A blob in the cache is missing, or is not what its digest says.
     #[error(
         "image {image}: {what} {digest} in the cache {fault}; \
-         remove the image with `lkb cache rm {image}`, then build or import it again"
+         remove the image with `lkb cache rm {image}`, then build, pull or import it again"
     )]
     Damaged {
         /// The image.

@@ -1,4 +1,4 @@
-//! Images: their names, the cache that holds them, and what is verified before any of it is used.
+//! Images: their names, the cache that holds them, the registries that they come from, and what is verified before any of it is used.
 
 mod archive;
 mod blobs;

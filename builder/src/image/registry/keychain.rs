@@ -2,25 +2,20 @@
 
 use std::collections::HashMap;
 use std::fs;
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 
+use super::helper;
 use super::secret::Secret;
 
 /// What Docker Hub is called in `config.json`.
 const DOCKER_HUB: &str = "https://index.docker.io/v1/";
 /// Its other names.
 const DOCKER_HOSTS: [&str; 3] = ["docker.io", "index.docker.io", "registry-1.docker.io"];
-/// What credential helpers say when they have nothing (`docker-credential-helpers`, `errCredentialsNotFoundMessage`).
-const HELPER_HAS_NONE: &str = "credentials not found in native keychain";
-/// The user name of a secret that is a token.
-const TOKEN_USER: &str = "<token>";
-
 /// Where credentials are looked up.
 #[derive(Debug, Clone, Default)]
 pub struct Keychain {
@@ -105,13 +100,6 @@ struct Auth {
     registrytoken: Option<String>,
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct Helped {
-    username: String,
-    secret: String,
-}
-
 impl Keychain {
     /// The configuration in this directory.
     #[must_use]
@@ -152,7 +140,7 @@ impl Keychain {
         let helper =
             names.iter().find_map(|name| config.cred_helpers.get(*name)).or(config.creds_store.as_ref());
         if let Some(helper) = helper {
-            let found = helped(helper, names[0]).map_err(|reason| KeychainError::Helper {
+            let found = helper::ask(helper, names[0]).map_err(|reason| KeychainError::Helper {
                 path: path.clone(),
                 helper: helper.clone(),
                 registry: registry.to_owned(),
@@ -210,40 +198,6 @@ fn names(registry: &str) -> Vec<&str> {
 fn host_of(key: &str) -> &str {
     let key = key.split_once("://").map_or(key, |(_, rest)| rest);
     key.split('/').next().unwrap_or(key)
-}
-
-/// Asks a credential helper. The host goes to its standard input, so that no list of processes has it.
-fn helped(helper: &str, registry: &str) -> Result<Option<Credentials>, String> {
-    if helper.is_empty() || !helper.bytes().all(|c| c.is_ascii_alphanumeric() || b"-_.".contains(&c)) {
-        return Err("its name is no program's name".into());
-    }
-    let mut child = Command::new(format!("docker-credential-{helper}"))
-        .arg("get")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .map_err(|error| format!("it cannot be started: {error}"))?;
-    if let Some(mut input) = child.stdin.take() {
-        // A helper that does not listen has its own reasons, and tells them by its exit status.
-        let _closed = input.write_all(registry.as_bytes());
-    }
-    let output = child.wait_with_output().map_err(|error| error.to_string())?;
-    if !output.status.success() {
-        let said = String::from_utf8_lossy(&output.stdout);
-        return match said.trim() == HELPER_HAS_NONE {
-            true => Ok(None),
-            // What it says is not repeated: nobody knows what is in there.
-            false => Err(format!("it ended with {}; run it by hand to see why", output.status)),
-        };
-    }
-    let Helped { username, secret } =
-        serde_json::from_slice(&output.stdout).map_err(|_| "its answer is not understood".to_owned())?;
-    let secret = Secret::new(secret);
-    Ok(Some(match username.as_str() {
-        TOKEN_USER => Credentials::Identity(secret),
-        _ => Credentials::Password { user: username, password: secret },
-    }))
 }
 
 #[cfg(test)]

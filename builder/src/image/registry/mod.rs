@@ -9,6 +9,7 @@ mod challenge;
 mod client;
 mod download;
 mod error;
+mod helper;
 mod keychain;
 mod manifest;
 mod mirror;
