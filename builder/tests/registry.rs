@@ -6,6 +6,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::json;
 
+use registries::fake::{Answer, Fake, honest};
 use registries::images::{Image, digest, index};
 use registries::real::{PASSWORD, Registry, USER};
 use registries::{Home, stderr};
@@ -161,6 +162,28 @@ fn only_the_wanted_platform_of_an_index_comes() {
     let (said, _) = home.works(&["build", "--arch", "amd64", "--format", "tar", "m.yml"]);
     assert!(said.contains(&format!("pulling {name}")), "{said}");
     assert_eq!(home.blobs(), with_index(&[&amd64, &arm64]));
+    assert_eq!(content(&home), "intel");
+}
+
+#[test]
+fn a_platform_whose_pull_broke_off_is_pulled_again() {
+    let registry = Registry::plain();
+    let (amd64, arm64) = (Image::new("amd64", &[b"intel"]), Image::new("arm64", &[b"arm"]));
+    registry.push_index("x", "1", &[&amd64, &arm64]);
+    let (home, name) = (Home::new(), format!("{}/x:1", registry.host()));
+    home.works(&["cache", "pull", "--platform", "linux/arm64", &name]);
+
+    // The index, the manifest and the configuration come, and no layer does.
+    let (served, list) = (amd64.clone(), index(&[&amd64, &arm64]));
+    let fake = Fake::new(move |request| match request.path.rsplit('/').next() {
+        Some("1") => Answer::ok(&list).with("Content-Type", registries::images::INDEX),
+        Some(last) if last == digest(&served.layers[0]) => Answer::status(400),
+        _ => honest(&served, request),
+    });
+    std::fs::write(home.path("m.yml"), format!("init: ['{name}']\n")).unwrap();
+    let build = ["build", "--arch", "amd64", "--format", "tar", "m.yml"];
+    home.fails(&[&["--mirror", &fake.url()], &build[..]].concat());
+    home.works(&build);
     assert_eq!(content(&home), "intel");
 }
 

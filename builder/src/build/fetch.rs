@@ -1,7 +1,5 @@
 //! The images that a configuration names, brought from their registries.
 
-use std::collections::BTreeSet;
-
 use crate::config::{Config, ImageUse, VolumeFormat};
 use crate::image::registry::{Former, Pulled, Registries};
 use crate::image::{Cache, Fault, ImageError, Reference};
@@ -102,15 +100,17 @@ fn wanted<'a>(config: &'a Config, arch: &str) -> Result<Vec<Wanted<'a>>, BuildEr
         let image = volume.image.iter();
         image.flat_map(move |image| volume.platforms.iter().map(move |platform| (image, arch_of(platform))))
     });
-    let mut seen = BTreeSet::new();
-    let mut wanted = Vec::new();
+    let mut wanted: Vec<Wanted<'_>> = Vec::new();
     for (image_use, arch) in everything.chain(of_volumes) {
         let reference: Reference = image_use
             .reference
             .parse()
             .map_err(|source| BuildError::Reference { spot: image_use.spot.clone(), source })?;
-        if seen.insert((reference.clone(), arch.clone())) {
-            wanted.push(Wanted { image_use, reference, arch });
+        match wanted.iter_mut().find(|other| other.reference == reference && other.arch == arch) {
+            None => wanted.push(Wanted { image_use, reference, arch }),
+            // A package is one even where it is written out.
+            Some(other) if image_use.is_package => other.image_use = image_use,
+            Some(_) => {}
         }
     }
     Ok(wanted)
@@ -132,9 +132,9 @@ fn unbuilt(wanted: &[Wanted<'_>], cache: &Cache) -> Result<Vec<MissingImage>, Bu
 
 fn state(cache: &Cache, reference: &Reference, arch: &str) -> Result<State, ImageError> {
     match cache.resolve(reference, arch) {
-        Ok(Some(_)) => Ok(State::Present),
-        // Of an index, only those platforms are there that were asked for.
-        Ok(None) | Err(ImageError::Damaged { fault: Fault::Missing, .. }) => Ok(State::Absent),
+        Ok(Some(image)) if cache.has_layers(&image) => Ok(State::Present),
+        // Of an index, only those platforms are there that were asked for, and not all of one whose pull broke off.
+        Ok(Some(_) | None) | Err(ImageError::Damaged { fault: Fault::Missing, .. }) => Ok(State::Absent),
         Err(ImageError::Platform { .. }) => Ok(State::OtherPlatform),
         Err(error) => Err(error),
     }

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
-use std::{env, fmt};
+use std::{env, fmt, fs};
 
 use oci_spec::image::{Arch, Descriptor};
 
@@ -78,6 +78,15 @@ impl Cache {
             healthcheck: manifest.healthcheck,
             layers,
         }))
+    }
+
+    /// Whether all layers of an image are there, in their size. Some are not when a pull of one platform was
+    /// interrupted and the name is there for the sake of another.
+    #[must_use]
+    pub fn has_layers(&self, image: &Image) -> bool {
+        image.layers.iter().all(|layer| {
+            fs::metadata(self.dirs.blob(layer.blob)).is_ok_and(|metadata| metadata.len() == layer.size)
+        })
     }
 
     /// The manifest that a reference means for an architecture.

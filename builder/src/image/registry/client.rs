@@ -14,7 +14,7 @@ use super::error::{PullError, Reason};
 use super::secret::Secret;
 use super::url::{Scheme, Url};
 
-/// How long a connection, TLS included, may take to come about.
+/// How long a name may take to be looked up, and a connection, TLS included, to come about.
 const CONNECT: Duration = Duration::from_secs(20);
 /// How long the other side may say nothing.
 const SILENCE: Duration = Duration::from_secs(30);
@@ -83,6 +83,7 @@ impl Client {
                 // Redirects are followed here, where it is known what they may not do.
                 .max_redirects(0)
                 .max_redirects_will_error(false)
+                .timeout_resolve(Some(CONNECT))
                 .timeout_connect(Some(CONNECT))
                 .timeout_per_read(Some(SILENCE))
                 .timeout_per_write(Some(SILENCE))
