@@ -188,6 +188,23 @@ fn a_platform_whose_pull_broke_off_is_pulled_again() {
 }
 
 #[test]
+fn what_the_cache_has_for_another_platform_stays_beside_what_is_pulled() {
+    let registry = Registry::plain();
+    let (home, name) = (Home::new(), format!("{}/x:1", registry.host()));
+    std::fs::write(home.path("m.yml"), format!("init: ['{name}']\n")).unwrap();
+    let build = |arch| home.works(&["build", "--arch", arch, "--format", "tar", "m.yml"]);
+    for arch in ["amd64", "arm64"] {
+        registry.push("x", "1", &Image::new(arch, &[arch.as_bytes()]));
+        build(arch);
+    }
+    drop(registry);
+    for arch in ["amd64", "arm64"] {
+        build(arch);
+        assert_eq!(content(&home), arch);
+    }
+}
+
+#[test]
 fn a_build_pulls_what_is_missing_and_with_pull_what_is_newer() {
     let registry = Registry::plain();
     let (home, name) = (Home::new(), format!("{}/x:1", registry.host()));

@@ -164,7 +164,10 @@ impl Context {
             value => value.ok(),
         };
         let mirrors = Mirrors::parse(&self.mirrors, environment.as_deref())?;
-        Ok(Registries::new(mirrors, self.certificates.clone(), Keychain::of_user()))
+        let terminal = self.terminal;
+        Ok(Registries::new(mirrors, self.certificates.clone(), Keychain::of_user(), move |told| {
+            terminal.note(told);
+        }))
     }
 
     /// Says that an image is being pulled.

@@ -27,7 +27,7 @@ impl Verbosity {
 }
 
 /// The user's side.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub struct Terminal {
     verbosity: Verbosity,
     colour: bool,

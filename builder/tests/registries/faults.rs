@@ -111,7 +111,9 @@ fn a_busy_registry_is_asked_again_and_one_that_says_no_is_not() {
         1 => Answer::status(503),
         _ => honest(&image, request),
     });
-    home.works(&pull(&fake.url(), "a.example/x:1"));
+    let (said, _) = home.works(&pull(&fake.url(), "a.example/x:1"));
+    assert!(said.contains("(HTTP 429) and asks to wait 1 seconds"), "{said}");
+    assert!(said.contains("answers HTTP 503; asking again in 1 s"), "{said}");
 
     let home = Home::new();
     let fake = Fake::new(|_| Answer::status(429).with("Retry-After", "3600"));

@@ -45,20 +45,22 @@ pub(super) fn download(
     let mut part = Hashing::new(dirs.create().map_err(Reason::from)?);
     let mut attempts = Attempts::default();
     let mut before = 0;
-    while let Err(Trouble { reason, passing }) = receive(session, dirs, wanted, accept, &mut part, abandoned)
-    {
+    while let Err(trouble) = receive(session, dirs, wanted, accept, &mut part, abandoned) {
         if part.len() >= before + PROGRESS {
             attempts.forget();
         }
-        before = part.len();
-        match passing {
-            Some(pause) if attempts.wait(pause) => {}
-            Some(_) if before > 0 => {
-                let reason = reason.to_string();
-                return Err(Reason::Interrupted { what, digest, received: before, expected: size, reason });
-            }
-            _ => return Err(reason),
+        // The most there ever was: who starts over again and again makes no progress.
+        before = part.len().max(before);
+        if session.waits(&mut attempts, &trouble) {
+            continue;
         }
+        return Err(match trouble {
+            Trouble { reason, passing: Some(_) } if !part.is_empty() => {
+                let (received, reason) = (part.len(), reason.to_string());
+                Reason::Interrupted { what, digest, received, expected: size, reason }
+            }
+            trouble => trouble.reason,
+        });
     }
     let (file, actual, len) = part.finish();
     if actual != digest {

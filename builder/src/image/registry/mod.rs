@@ -20,6 +20,7 @@ mod session;
 mod token;
 mod url;
 
+use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::{Mutex, PoisonError};
@@ -35,14 +36,23 @@ use pull::Pull;
 use session::Session;
 pub use url::UrlError;
 
+/// Told what takes time, a sentence each.
+type Tell = dyn Fn(&str) + Send + Sync;
+
 /// Whom to ask for images, and how.
-#[derive(Debug, Default)]
 pub struct Registries {
+    tell: Box<Tell>,
     mirrors: Mirrors,
     certificates: Vec<PathBuf>,
     keychain: Keychain,
     /// Made when it is needed first: the system has many certificates to read.
     client: Mutex<Option<Arc<Client>>>,
+}
+
+impl fmt::Debug for Registries {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Registries").field("mirrors", &self.mirrors).finish_non_exhaustive()
+    }
 }
 
 /// What has come.
@@ -64,10 +74,15 @@ pub enum Former {
 }
 
 impl Registries {
-    /// `certificates` are files in PEM form, trusted beside the system's.
+    /// `certificates` are files in PEM form, trusted beside the system's. `tell` is told what takes time.
     #[must_use]
-    pub fn new(mirrors: Mirrors, certificates: Vec<PathBuf>, keychain: Keychain) -> Self {
-        Self { mirrors, certificates, keychain, client: Mutex::default() }
+    pub fn new(
+        mirrors: Mirrors,
+        certificates: Vec<PathBuf>,
+        keychain: Keychain,
+        tell: impl Fn(&str) + Send + Sync + 'static,
+    ) -> Self {
+        Self { tell: Box::new(tell), mirrors, certificates, keychain, client: Mutex::default() }
     }
 
     /// Brings an image for one architecture, in Go's words (`amd64`), into the cache and names it there. Every byte
@@ -94,7 +109,8 @@ impl Registries {
         let _adding = cache.dirs.lock_adding().map_err(failed)?;
         let mut refusals = Vec::new();
         for endpoint in endpoints {
-            let session = Session::open(&client, &self.keychain, &endpoint, reference.repository());
+            let session =
+                Session::open(&client, &self.keychain, &endpoint, reference.repository(), &*self.tell);
             let whom = session.base.to_string();
             match (Pull { session, cache, arch: Arch::from(arch) }).run(reference) {
                 Ok((descriptor, pulled)) => {

@@ -1,6 +1,5 @@
 //! When it is worth asking again, and after how long.
 
-use std::thread;
 use std::time::Duration;
 
 /// How often one thing is tried.
@@ -19,23 +18,13 @@ pub(super) struct Attempts {
 }
 
 impl Attempts {
-    /// Waits before the next attempt. `false`, without waiting, when there should be none.
-    pub(super) fn wait(&mut self, asked: Option<Duration>) -> bool {
-        match self.pause(asked) {
-            Some(pause) => {
-                thread::sleep(pause);
-                true
-            }
-            None => false,
-        }
-    }
-
     /// Forgets failures: there has been progress since.
     pub(super) fn forget(&mut self) {
         self.failed = 0;
     }
 
-    fn pause(&mut self, asked: Option<Duration>) -> Option<Duration> {
+    /// How long to wait before the next attempt, at least as long as was asked for; `None` when there should be none.
+    pub(super) fn pause(&mut self, asked: Option<Duration>) -> Option<Duration> {
         self.failed += 1;
         if self.failed >= ATTEMPTS || asked.is_some_and(|asked| asked > PATIENCE) {
             return None;

@@ -2,11 +2,13 @@
 
 use std::io::Read;
 use std::sync::{Mutex, PoisonError};
+use std::thread;
 use std::time::Duration;
 
 use ureq::Body;
 use ureq::http::{Response, header};
 
+use super::Tell;
 use super::challenge::{Challenge, challenges};
 use super::client::{Client, Failure, Request, classify_io};
 use super::error::Reason;
@@ -38,6 +40,7 @@ pub(super) struct Session<'a> {
     pub(super) keychain: &'a Keychain,
     pub(super) base: Url,
     pub(super) repository: &'a str,
+    tell: &'a Tell,
     /// What the registry wanted to see last time.
     authorization: Mutex<Option<Secret>>,
 }
@@ -49,6 +52,7 @@ impl<'a> Session<'a> {
         keychain: &'a Keychain,
         endpoint: &Endpoint,
         repository: &'a str,
+        tell: &'a Tell,
     ) -> Self {
         let base = match endpoint {
             Endpoint::At(url) => url.clone(),
@@ -61,7 +65,7 @@ impl<'a> Session<'a> {
                 _ => https.clone(),
             },
         };
-        Self { client, keychain, base, repository, authorization: Mutex::default() }
+        Self { client, keychain, base, repository, tell, authorization: Mutex::default() }
     }
 
     /// Asks for `/v2/REPOSITORY/WHAT`, a document, until there is an answer or no hope.
@@ -69,10 +73,19 @@ impl<'a> Session<'a> {
         let mut attempts = Attempts::default();
         loop {
             match self.document_once(what, accept) {
-                Err(Trouble { passing: Some(pause), .. }) if attempts.wait(pause) => {}
+                Err(trouble) if self.waits(&mut attempts, &trouble) => {}
                 answer => return answer.map_err(|trouble| trouble.reason),
             }
         }
+    }
+
+    /// Waits, and says so, if there is hope; says whether there was.
+    pub(super) fn waits(&self, attempts: &mut Attempts, trouble: &Trouble) -> bool {
+        let Some(pause) = trouble.passing.and_then(|asked| attempts.pause(asked)) else { return false };
+        let seconds = pause.as_millis().div_ceil(1000);
+        (self.tell)(&format!("{} {}; asking again in {seconds} s", self.base, trouble.reason));
+        thread::sleep(pause);
+        true
     }
 
     fn document_once(&self, what: &str, accept: &str) -> Result<Answer, Trouble> {

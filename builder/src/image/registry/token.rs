@@ -75,7 +75,7 @@ pub(super) fn fetch(
     let mut attempts = Attempts::default();
     loop {
         match ask(session, &url, &request) {
-            Err(Trouble { passing: Some(pause), .. }) if attempts.wait(pause) => {}
+            Err(trouble) if session.waits(&mut attempts, &trouble) => {}
             // What is hopeless here is not to be asked again by those who wanted the token.
             answer => return answer.map_err(|trouble| trouble.reason.into()),
         }
