@@ -166,7 +166,7 @@ pub(super) fn classify(error: ureq::Error) -> Failure {
     match error {
         ureq::Error::Rustls(error) => classify_tls(&error),
         ureq::Error::Io(error) => classify_io(&error),
-        error @ ureq::Error::Timeout(_) => Failure::Passing(error.to_string()),
+        ureq::Error::Timeout(which) => Failure::Passing(timed_out(which)),
         error => Failure::Lasting(Reason::Unreachable(error.to_string())),
     }
 }
@@ -177,8 +177,9 @@ pub(super) fn classify_io(error: &io::Error) -> Failure {
     if let Some(tls) = inner.and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
         return classify_tls(tls);
     }
-    let timed_out =
-        matches!(inner.and_then(|inner| inner.downcast_ref::<ureq::Error>()), Some(ureq::Error::Timeout(_)));
+    if let Some(ureq::Error::Timeout(which)) = inner.and_then(|inner| inner.downcast_ref::<ureq::Error>()) {
+        return Failure::Passing(timed_out(*which));
+    }
     let passes = matches!(
         error.kind(),
         io::ErrorKind::TimedOut
@@ -188,9 +189,17 @@ pub(super) fn classify_io(error: &io::Error) -> Failure {
             | io::ErrorKind::BrokenPipe
             | io::ErrorKind::UnexpectedEof
     );
-    match timed_out || passes {
+    match passes {
         true => Failure::Passing(error.to_string()),
         false => Failure::Lasting(Reason::Unreachable(error.to_string())),
+    }
+}
+
+fn timed_out(which: ureq::Timeout) -> String {
+    match which {
+        ureq::Timeout::Resolve => format!("its name was not found within {} seconds", CONNECT.as_secs()),
+        ureq::Timeout::Connect => format!("there was no connection within {} seconds", CONNECT.as_secs()),
+        _ => format!("it said nothing for {} seconds", SILENCE.as_secs()),
     }
 }
 
