@@ -8,9 +8,9 @@ use crate::tree::{Content, Kind, display};
 use super::super::{OutputError, cpio};
 use super::plan::{Body, Entry, Segment};
 
-/// Beyond this level bytes are dear. The LDAP example when it had 180 MB, on two cores: 12 made 66.8 MB in 5 s, 15 made
-/// 66.2 MB in 16 s, 17 made 63.2 MB in 37 s.
-const LEVEL: i32 = 12;
+/// Beyond this level bytes are dear. The LDAP example: 11 makes 59.77 MB and 12 59.75 MB, a tenth slower; when it had 180 MB,
+/// 12 made 66.8 MB in 5 s on two cores, 15 made 66.2 MB in 16 s, 17 made 63.2 MB in 37 s.
+const LEVEL: i32 = 11;
 /// How far back it looks for repetitions, as a power of two: half of the segment, but at most 64 MiB. While it unpacks, the
 /// kernel needs so much memory beside the files, which decides how little a machine can boot with; it allows 128 MiB (Linux,
 /// lib/decompress_unzstd.c, `ZSTD_WINDOWSIZE_MAX`). The LDAP example: all of the segment makes 55.6 MB, half of it
