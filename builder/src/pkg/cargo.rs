@@ -3,13 +3,15 @@
 //! They are built on the host with its cargo and shared target directory, not in a Dockerfile stage: all
 //! packages of a workspace then compile their dependencies once.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde::Deserialize;
 
 use super::PkgError;
+use super::hash::Sources;
+use super::recipe::Recipe;
 
 /// Static needs the target to be named: else procedural macros, which are loaded at run time, would be static too.
 const TARGET: &str = "x86_64-unknown-linux-gnu";
@@ -28,6 +30,7 @@ pub struct Workspace {
 
 #[derive(Debug, Deserialize)]
 struct Crate {
+    name: String,
     manifest_path: PathBuf,
     dependencies: Vec<Dependency>,
     targets: Vec<Target>,
@@ -35,6 +38,8 @@ struct Crate {
 
 #[derive(Debug, Deserialize)]
 struct Dependency {
+    name: String,
+    rename: Option<String>,
     path: Option<PathBuf>,
     kind: Option<String>,
 }
@@ -69,28 +74,32 @@ impl Workspace {
         })
     }
 
-    /// The directories and files that decide what `binaries` become.
+    /// What decides what `binaries` become: the directories of their crates and of the crates below them, and the
+    /// recipe that these are compiled by.
     ///
     /// # Errors
     /// When the workspace has no such binary.
-    pub fn sources(&self, binaries: &[String]) -> Result<Vec<PathBuf>, PkgError> {
+    pub fn sources(&self, binaries: &[String]) -> Result<Sources, PkgError> {
         let by_dir: HashMap<&Path, &Crate> = self.packages.iter().map(|c| (c.dir(), c)).collect();
-        let mut found = BTreeSet::new();
         let mut open = Vec::new();
         for name in binaries {
             open.push(self.crate_of(name)?.dir());
         }
+        let mut paths = BTreeSet::new();
+        let mut recipe =
+            Recipe { root: self.root.clone(), crates: BTreeSet::new(), dependencies: BTreeSet::new() };
         while let Some(dir) = open.pop() {
-            if !found.insert(dir.to_path_buf()) {
+            if !paths.insert(dir.to_path_buf()) {
                 continue;
             }
-            let dependencies = by_dir.get(dir).map(|c| c.dependencies.as_slice()).unwrap_or_default();
-            let wanted = dependencies.iter().filter(|d| d.kind.as_deref() != Some("dev"));
-            open.extend(wanted.filter_map(|d| d.path.as_deref()));
+            let Some(one) = by_dir.get(dir) else { continue };
+            recipe.crates.insert(one.name.clone());
+            for wanted in one.dependencies.iter().filter(|d| d.kind.as_deref() != Some("dev")) {
+                recipe.dependencies.insert(wanted.rename.as_ref().unwrap_or(&wanted.name).clone());
+                open.extend(wanted.path.as_deref());
+            }
         }
-        let mut all: Vec<PathBuf> = found.into_iter().collect();
-        all.extend(["Cargo.toml", "Cargo.lock"].map(|f| self.root.join(f)));
-        Ok(all)
+        Ok(Sources { paths: paths.into_iter().collect(), recipe: Some(recipe) })
     }
 
     /// Builds `binaries`, and returns where each is.
@@ -98,6 +107,20 @@ impl Workspace {
     /// # Errors
     /// When cargo fails; what it said goes to the terminal.
     pub fn build(&self, binaries: &BTreeSet<String>) -> Result<HashMap<String, PathBuf>, PkgError> {
+        let mut of_crate: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+        for binary in binaries {
+            of_crate.entry(&self.crate_of(binary)?.name).or_default().push(binary);
+        }
+        // Crate by crate: what is built together shares the features of its dependencies, so that a binary would depend
+        // on which others are wanted.
+        for (name, binaries) in of_crate {
+            self.compile(name, &binaries)?;
+        }
+        let made = self.target.join(TARGET).join(PROFILE);
+        Ok(binaries.iter().map(|name| (name.clone(), made.join(name))).collect())
+    }
+
+    fn compile(&self, name: &str, binaries: &[&str]) -> Result<(), PkgError> {
         let mut cargo = Command::new("cargo");
         cargo.current_dir(&self.root).args(["build", "--locked", "--profile", PROFILE, "--target", TARGET]);
         // Linked for one address: relocating a static-pie touches 250 kB in every process, and takes 300 kB of the file.
@@ -108,21 +131,20 @@ impl Workspace {
             self.root.display(),
             cargo_home().display(),
         );
-        cargo.env("RUSTFLAGS", flags).env_remove("CARGO_ENCODED_RUSTFLAGS");
-        for name in binaries {
-            cargo.arg("--bin").arg(name);
+        cargo.env("RUSTFLAGS", flags).env_remove("CARGO_ENCODED_RUSTFLAGS").args(["--package", name]);
+        for binary in binaries {
+            cargo.args(["--bin", binary]);
         }
         let status = cargo.status().map_err(|_| missing())?;
-        if !status.success() {
-            return Err(PkgError::Command {
-                doing: format!("compiling {}", binaries.iter().cloned().collect::<Vec<_>>().join(", ")),
-                command: format!("cargo build --profile {PROFILE}"),
-                outcome: status.to_string(),
-                output: String::new(),
-            });
+        if status.success() {
+            return Ok(());
         }
-        let made = self.target.join(TARGET).join(PROFILE);
-        Ok(binaries.iter().map(|name| (name.clone(), made.join(name))).collect())
+        Err(PkgError::Command {
+            doing: format!("compiling {}", binaries.join(", ")),
+            command: format!("cargo build --profile {PROFILE} --package {name}"),
+            outcome: status.to_string(),
+            output: String::new(),
+        })
     }
 
     fn crate_of(&self, binary: &str) -> Result<&Crate, PkgError> {
@@ -170,12 +192,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_sources_of_a_binary_are_its_crate_the_crates_below_it_and_the_lock_file() {
+    fn the_sources_of_a_binary_are_its_crate_the_crates_below_it_and_what_they_depend_on() {
         let workspace = Workspace::around(Path::new(env!("CARGO_MANIFEST_DIR"))).unwrap();
         let sources = workspace.sources(&["init".into()]).unwrap();
-        let names: Vec<_> =
-            sources.iter().map(|p| p.strip_prefix(workspace.root()).unwrap().to_str().unwrap()).collect();
-        assert_eq!(names, ["init", "layout", "Cargo.toml", "Cargo.lock"]);
+        let below =
+            |path: &PathBuf| path.strip_prefix(workspace.root()).unwrap().to_str().unwrap().to_owned();
+        assert_eq!(sources.paths.iter().map(below).collect::<Vec<_>>(), ["init", "layout"]);
+        let recipe = sources.recipe.unwrap();
+        assert_eq!(Vec::from_iter(&recipe.crates), ["image-layout", "lk-init"]);
+        assert!(recipe.dependencies.contains("libcontainer"), "{:?}", recipe.dependencies);
+        assert!(!recipe.dependencies.contains("clap"), "{:?}", recipe.dependencies);
     }
 
     #[test]

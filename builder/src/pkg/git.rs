@@ -40,6 +40,15 @@ impl WorkTree {
         Ok(listing.split_whitespace().nth(2).map(String::from))
     }
 
+    /// The text of the file `path` in `commit`; `None` when the commit doesn't have it.
+    ///
+    /// # Errors
+    /// When git fails.
+    pub fn text(&self, commit: &str, path: &Path) -> Result<Option<String>, PkgError> {
+        let Some(object) = self.object(commit, path)? else { return Ok(None) };
+        Ok(Some(String::from_utf8_lossy(&git(&self.root, &["cat-file", "blob", &object])?).into_owned()))
+    }
+
     /// What distinguishes `path` from HEAD: `None` when nothing does, else a hash of all its files' contents.
     ///
     /// # Errors

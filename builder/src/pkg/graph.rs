@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use super::PkgError;
-use super::hash::content_hash;
+use super::hash::{Sources, content_hash};
 use super::manifest::{self, Manifest};
 
 /// How packages are looked at; the same for all packages of one command.
@@ -85,12 +85,14 @@ impl Walk<'_> {
 }
 
 /// What goes into a package besides its own directory.
-fn sources(dir: &Path, manifest: &Manifest) -> Result<Vec<PathBuf>, PkgError> {
-    let mut all: Vec<PathBuf> = manifest.extra_sources.iter().map(|s| dir.join(&s.from)).collect();
-    if !manifest.cargo.is_empty() {
-        all.extend(super::cargo::Workspace::around(dir)?.sources(&manifest.cargo)?);
-    }
-    Ok(all)
+fn sources(dir: &Path, manifest: &Manifest) -> Result<Sources, PkgError> {
+    let mut sources = match manifest.cargo.as_slice() {
+        [] => Sources::default(),
+        binaries => super::cargo::Workspace::around(dir)?.sources(binaries)?,
+    };
+    let extra = manifest.extra_sources.iter().map(|s| dir.join(&s.from));
+    sources.paths.splice(..0, extra);
+    Ok(sources)
 }
 
 /// Replaces `@pkg:DIR` in a YAML by the package's reference.

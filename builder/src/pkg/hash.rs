@@ -3,14 +3,25 @@
 use std::path::{Path, PathBuf};
 
 use sha1::{Digest, Sha1};
+use sha2::Sha256;
 
 use super::PkgError;
 use super::git::{WorkTree, hex};
+use super::recipe::Recipe;
 
 /// The tag of a package that git doesn't know.
 pub const UNVERSIONED: &str = "latest";
 
-/// The content hash of `package` and of the `extra` sources that go into it.
+/// What goes into a package besides its own directory.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Sources {
+    /// Directories and files.
+    pub paths: Vec<PathBuf>,
+    /// How its binaries are compiled, if it has any.
+    pub recipe: Option<Recipe>,
+}
+
+/// The content hash of `package` and of the other `sources` that go into it.
 ///
 /// | sources | hash |
 /// |---|---|
@@ -21,11 +32,11 @@ pub const UNVERSIONED: &str = "latest";
 ///
 /// # Errors
 /// When git fails, or a source does not exist.
-pub fn content_hash(package: &Path, extra: &[PathBuf]) -> Result<String, PkgError> {
+pub fn content_hash(package: &Path, sources: &Sources) -> Result<String, PkgError> {
     let Some(tree) = WorkTree::around(package)? else { return Ok(UNVERSIONED.into()) };
     let mut objects = Vec::new();
     let mut dirt = Vec::new();
-    for path in std::iter::once(package).chain(extra.iter().map(PathBuf::as_path)) {
+    for path in std::iter::once(package).chain(sources.paths.iter().map(PathBuf::as_path)) {
         if let Some(object) = tree.object("HEAD", path)? {
             objects.push(object);
         }
@@ -33,7 +44,14 @@ pub fn content_hash(package: &Path, extra: &[PathBuf]) -> Result<String, PkgErro
             dirt.push(contents);
         }
     }
-    Ok(combine(&objects, &dirt, !extra.is_empty()))
+    if let Some(recipe) = &sources.recipe {
+        let (now, then) = recipe.texts(&tree)?;
+        if then.as_ref() != Some(&now) {
+            dirt.push(hex(&Sha256::digest(&now)));
+        }
+        objects.extend(then.map(|text| hex(&Sha1::digest(text))));
+    }
+    Ok(combine(&objects, &dirt, *sources != Sources::default()))
 }
 
 /// The tag from git's hashes of the sources and from the hashes of those that changed since.
@@ -83,14 +101,15 @@ mod tests {
     #[test]
     fn a_clean_package_is_tagged_with_gits_tree_hash() {
         let dir = repository();
-        let hash = content_hash(&dir.path().join("pkg/a"), &[]).unwrap();
+        let hash = content_hash(&dir.path().join("pkg/a"), &Sources::default()).unwrap();
         assert_eq!(hash, git(dir.path(), &["rev-parse", "HEAD:pkg/a"]));
     }
 
     #[test]
     fn a_change_in_the_package_or_in_an_extra_source_makes_it_dirty() {
         let dir = repository();
-        let (package, extra) = (dir.path().join("pkg/a"), vec![dir.path().join("src")]);
+        let package = dir.path().join("pkg/a");
+        let extra = Sources { paths: vec![dir.path().join("src")], recipe: None };
         let clean = content_hash(&package, &extra).unwrap();
         assert!(!clean.contains("dirty"), "{clean}");
 
@@ -108,9 +127,12 @@ mod tests {
         let dir = repository();
         let package = dir.path().join("pkg/a");
         std::fs::write(package.join("build.yml"), "image: b\n").unwrap();
-        let contents = hex(&sha2::Sha256::digest("image: b\n"));
+        let contents = hex(&Sha256::digest("image: b\n"));
         let tree = git(dir.path(), &["rev-parse", "HEAD:pkg/a"]);
-        assert_eq!(content_hash(&package, &[]).unwrap(), format!("{tree}-dirty-{}", &contents[..7]));
+        assert_eq!(
+            content_hash(&package, &Sources::default()).unwrap(),
+            format!("{tree}-dirty-{}", &contents[..7])
+        );
     }
 
     #[test]
@@ -118,12 +140,12 @@ mod tests {
         let dir = repository();
         let file = dir.path().join("pkg/a/build.yml");
         std::fs::write(&file, "image: a\n").unwrap();
-        assert!(!content_hash(&dir.path().join("pkg/a"), &[]).unwrap().contains("dirty"));
+        assert!(!content_hash(&dir.path().join("pkg/a"), &Sources::default()).unwrap().contains("dirty"));
     }
 
     #[test]
     fn a_directory_outside_git_is_unversioned() {
         let dir = tempfile::tempdir().unwrap();
-        assert_eq!(content_hash(dir.path(), &[]).unwrap(), UNVERSIONED);
+        assert_eq!(content_hash(dir.path(), &Sources::default()).unwrap(), UNVERSIONED);
     }
 }

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`manifest`] | `build.yml` |
 //! | [`hash`] | the tag: a hash of what git knows about the sources |
+//! | [`recipe`] | the part of `Cargo.toml` and `Cargo.lock` that a tag covers |
 //! | [`git`] | what git knows |
 //! | [`graph`] | which package needs which, in what order, and that there is no cycle |
 //! | [`cargo`] | static binaries of a Rust workspace for a package |
@@ -19,6 +20,7 @@ pub mod git;
 pub mod graph;
 pub mod hash;
 pub mod manifest;
+pub mod recipe;
 
 mod error;
 mod scratch;
