@@ -8,7 +8,7 @@ PACKAGES := $(patsubst %/build.yml,%,$(wildcard pkg/*/build.yml))
 # What only tests boot.
 TEST_PACKAGES := $(patsubst %/build.yml,%,$(wildcard tests/pkg/*/build.yml))
 
-.PHONY: help deps build packages demo test fmt lint unit suite faults bench deny clean
+.PHONY: help deps build packages demo test fmt lint unit suite faults linuxkit bench deny clean
 
 help: ## what each target does
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -44,6 +44,9 @@ suite: packages ## boot real images in qemu
 faults: packages ## the fault suite, whole: hours; LK_FAULTS_SEED=N for another order
 	$(LKB) pkg build $(TEST_PACKAGES)
 	LK_FAULTS=full cargo test --locked --no-fail-fast -p lk-tests --test machines -- faults:: --test-threads=2 --nocapture
+
+linuxkit: ## build every YAML of LINUXKIT=DIR, a git checkout of LinuxKit, with stand-in images
+	cargo test --locked -p lkb --test linuxkit -- --ignored --nocapture
 
 bench: packages ## measure build, boot, memory and shutdown
 	$(LKB) pkg build tests/bench/kernel
