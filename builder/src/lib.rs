@@ -6,6 +6,7 @@
 //! | [`image`] | references, the cache (an OCI layout), registries, verification | – |
 //! | [`tree`] | a root filesystem as a value | image |
 //! | [`spec`] | image config + label + YAML → `config.json` and `runtime.json` | config |
+//! | [`trust`] | which images must be signed, and whether they are | config, image |
 //! | [`build`] | config + images → a [`output::Machine`] | all above, output |
 //! | [`stage`] | of a machine, the initrd that finds it on a disk | tree, output |
 //! | [`diff`] | what is different between two root filesystems | image, tree, output |
@@ -29,3 +30,4 @@ pub mod size;
 pub mod spec;
 pub mod stage;
 pub mod tree;
+pub mod trust;

@@ -78,10 +78,10 @@ fn a_configuration_with_three_mistakes_names_all_three() {
 
 #[test]
 fn a_warning_is_said_and_succeeds() {
-    let dir = files(&[("a.yml", format!("{GOOD}trust: {{org: [linuxkit]}}\n").as_bytes())]);
+    let dir = files(&[("a.yml", format!("{GOOD}trust: {{key: [a.pem]}}\n").as_bytes())]);
     let output = validate(&dir, &["a.yml"]);
     assert_eq!(output.status.code(), Some(0));
-    assert!(said(&output).starts_with("a.yml:4:14: warning: trust.org is not yet enforced"));
+    assert!(said(&output).starts_with("a.yml:4:14: warning: trust.key has no effect"));
     assert!(said(&output).ends_with("a.yml: ok\n"));
     let (found, code) = problems(&dir, &["a.yml"]);
     assert_eq!((found[0]["severity"].as_str(), code), (Some("warning"), Some(0)));
@@ -90,7 +90,7 @@ fn a_warning_is_said_and_succeeds() {
 
 #[test]
 fn a_warning_is_said_beside_an_error() {
-    let dir = files(&[("a.yml", b"trust: {org: [x]}\ninit: x\n")]);
+    let dir = files(&[("a.yml", b"trust: {key: [x]}\ninit: x\n")]);
     let severities: Vec<Value> =
         problems(&dir, &["a.yml"]).0.iter().map(|problem| problem["severity"].clone()).collect();
     assert_eq!(severities, ["warning", "error"]);

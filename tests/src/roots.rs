@@ -140,7 +140,8 @@ fn first_stage(yaml: &str, dir: &Path, name: &str, cmdline: &str) {
     let resolver = lkb::pkg::Resolver::default();
     let loaded = config::load(&[source], &resolver as &dyn PackageResolver).expect("a sound configuration");
     let cache = Cache::open(&Cache::default_dir().expect("the cache")).expect("the cache");
-    let machine = lkb::build::assemble(&loaded.config, &cache, "amd64").expect("the machine");
+    let machine = lkb::build::assemble(&loaded.config, &cache, "amd64", &lkb::build::Options::default())
+        .expect("the machine");
     let mut first = stage::first_stage(&machine, &stage::MODULES).expect("the first stage");
     first.cmdline = format!("{} {cmdline}", first.cmdline);
     let formats: [&dyn Format; 1] = [&KernelInitrd];

@@ -8,6 +8,7 @@ use crate::image::registry::PullError;
 use crate::image::{Digest, ImageError, ReferenceError};
 use crate::spec::{Fault, SpecError};
 use crate::tree::{LayerError, TreeError};
+use crate::trust::Untrusted;
 
 /// Why a configuration cannot become a machine.
 #[derive(Debug, thiserror::Error)]
@@ -33,6 +34,24 @@ pub enum BuildError {
         spot: Spot,
         /// Why.
         source: Box<ImageError>,
+    },
+    /// An image is not signed as it must be.
+    #[error("{spot}: {source}")]
+    Untrusted {
+        /// Where it is named.
+        spot: Spot,
+        /// Why.
+        source: Box<Untrusted>,
+    },
+    /// The signatures of an image that must be signed cannot be brought.
+    #[error("{spot}: {doubt}\n  and its registry cannot be asked for one: {source}")]
+    Signatures {
+        /// Where it is named.
+        spot: Spot,
+        /// What is wrong with what the cache has.
+        doubt: Box<Untrusted>,
+        /// Why there is nothing else.
+        source: Box<PullError>,
     },
     /// A layer cannot be verified.
     #[error(transparent)]

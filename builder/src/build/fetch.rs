@@ -3,6 +3,7 @@
 use crate::config::{Config, ImageUse, VolumeFormat};
 use crate::image::registry::{Former, Pulled, Registries};
 use crate::image::{Cache, Fault, ImageError, Reference};
+use crate::trust::{Doubt, Policy, Subject};
 
 use super::{BuildError, MissingImage, UnpulledImage};
 
@@ -22,14 +23,18 @@ pub enum Asked<'a> {
     Pulling(&'a Reference),
     /// It is in the cache now.
     Pulled(&'a Reference, &'a Pulled),
+    /// Its registry is being asked who has signed it.
+    Signatures(&'a Reference),
 }
 
 /// Brings the images of a configuration into the cache, for this architecture and for those that volumes want.
 ///
+/// Those that must be signed come with their signatures; signatures in the cache that count are good enough.
+///
 /// Packages (`@pkg:`) are not asked for: what is in their directories is not what a registry has.
 ///
 /// # Errors
-/// When a package is not built, or an image is neither in the cache nor to be had. Those that no registry has are
+/// When a package is not built, an image that must be signed cannot be checked, or an image is neither in the cache nor to be had. Those that no registry has are
 /// all named; after another failure no more is asked.
 pub fn fetch(
     config: &Config,
@@ -37,6 +42,7 @@ pub fn fetch(
     arch: &str,
     registries: &Registries,
     when: When,
+    trust: &Policy,
     tell: &mut dyn FnMut(Asked<'_>),
 ) -> Result<(), BuildError> {
     let wanted = wanted(config, arch)?;
@@ -45,8 +51,8 @@ pub fn fetch(
         return Err(BuildError::Missing(unbuilt));
     }
     let mut unpulled = Vec::new();
-    for Wanted { image_use, reference, arch } in wanted.into_iter().filter(|it| !it.image_use.is_package) {
-        let state = state(cache, &reference, &arch)
+    for Wanted { image_use, reference, arch } in wanted.iter().filter(|it| !it.image_use.is_package) {
+        let state = state(cache, reference, arch)
             .map_err(|source| BuildError::Image { spot: image_use.spot.clone(), source: source.into() })?;
         // What is named by its digest is never another one.
         let asks = when == When::Always && reference.digest().is_none();
@@ -55,9 +61,9 @@ pub fn fetch(
             State::Present | State::Absent => Former::Replaced,
             State::OtherPlatform => Former::Kept,
         };
-        tell(Asked::Pulling(&reference));
-        match registries.pull(cache, &reference, &arch, former) {
-            Ok(pulled) => tell(Asked::Pulled(&reference, &pulled)),
+        tell(Asked::Pulling(reference));
+        match registries.pull(cache, reference, arch, former) {
+            Ok(pulled) => tell(Asked::Pulled(reference, &pulled)),
             Err(why) => {
                 let goes_on = why.is_absence();
                 let is_cached = state == State::Present;
@@ -68,7 +74,45 @@ pub fn fetch(
             }
         }
     }
-    if unpulled.is_empty() { Ok(()) } else { Err(BuildError::Pull(unpulled)) }
+    if !unpulled.is_empty() {
+        return Err(BuildError::Pull(unpulled));
+    }
+    wanted.iter().try_for_each(|wanted| signatures(wanted, cache, registries, trust, tell))
+}
+
+/// Brings the signatures of an image that must be signed, unless the cache has one that counts.
+fn signatures(
+    Wanted { image_use, reference, arch }: &Wanted<'_>,
+    cache: &Cache,
+    registries: &Registries,
+    trust: &Policy,
+    tell: &mut dyn FnMut(Asked<'_>),
+) -> Result<(), BuildError> {
+    if !trust.concerns(reference) {
+        return Ok(());
+    }
+    let spot = || image_use.spot.clone();
+    let found = cache
+        .resolve(reference, arch)
+        .map_err(|source| BuildError::Image { spot: spot(), source: source.into() })?;
+    // What is missing altogether is told by who assembles.
+    let Some(image) = found else { return Ok(()) };
+    let digests = [image.named, image.digest];
+    let Err(doubt) = trust.check(cache, Subject { reference, digests }) else { return Ok(()) };
+    if matches!(doubt.doubt, Doubt::NoKey) {
+        return Err(BuildError::Untrusted { spot: spot(), source: doubt });
+    }
+    tell(Asked::Signatures(reference));
+    let asked = if image.named == image.digest { &digests[..1] } else { &digests[..] };
+    for digest in asked {
+        if let Err(source) = registries.pull_signatures(cache, reference, *digest) {
+            return Err(BuildError::Signatures { spot: spot(), doubt, source: Box::new(source) });
+        }
+        if trust.check(cache, Subject { reference, digests }).is_ok() {
+            break;
+        }
+    }
+    Ok(())
 }
 
 /// One image for one architecture.

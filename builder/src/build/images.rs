@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::config::{Config, ImageUse};
 use crate::image::{Cache, Image, Reference};
 use crate::tree::{Content, Node, Origin, Tree};
+use crate::trust::{Policy, Subject};
 
 use super::{BuildError, MissingImage};
 
@@ -13,12 +14,18 @@ use super::{BuildError, MissingImage};
 pub(super) struct Images<'a> {
     cache: &'a Cache,
     arch: &'a str,
+    trust: &'a Policy,
     found: BTreeMap<&'a str, Image>,
 }
 
 impl<'a> Images<'a> {
-    /// Looks all images up and verifies all of their layers.
-    pub(super) fn find(config: &'a Config, cache: &'a Cache, arch: &'a str) -> Result<Self, BuildError> {
+    /// Looks all images up, checks the signatures of those that must have one, and verifies all layers.
+    pub(super) fn find(
+        config: &'a Config,
+        cache: &'a Cache,
+        arch: &'a str,
+        trust: &'a Policy,
+    ) -> Result<Self, BuildError> {
         let mut found = BTreeMap::new();
         let mut missing: Vec<MissingImage> = Vec::new();
         for image_use in config.images() {
@@ -32,7 +39,13 @@ impl<'a> Images<'a> {
                 .map_err(|source| BuildError::Reference { spot: spot.clone(), source })?;
             match cache.resolve(&reference, arch) {
                 Err(source) => return Err(BuildError::Image { spot: spot.clone(), source: source.into() }),
-                Ok(Some(image)) => drop(found.insert(image_use.reference.as_str(), image)),
+                Ok(Some(image)) => {
+                    let digests = [image.named, image.digest];
+                    trust
+                        .check(cache, Subject { reference: &image.reference, digests })
+                        .map_err(|source| BuildError::Untrusted { spot: spot.clone(), source })?;
+                    found.insert(image_use.reference.as_str(), image);
+                }
                 Ok(None) => {
                     let image = reference.to_string();
                     if !missing.iter().any(|other| other.image == image) {
@@ -45,7 +58,7 @@ impl<'a> Images<'a> {
             return Err(BuildError::Missing(missing));
         }
         cache.verify(found.values()).map_err(|source| BuildError::Verify(source.into()))?;
-        Ok(Self { cache, arch, found })
+        Ok(Self { cache, arch, trust, found })
     }
 
     /// The image of a use. [`Self::find`] has found those of all uses.
@@ -81,6 +94,12 @@ impl<'a> Images<'a> {
             .cache
             .layout(reference, platforms)
             .map_err(|source| BuildError::Image { spot: image_use.spot.clone(), source: source.into() })?;
+        // These platforms may come from other entries of the cache than the machine's.
+        for digests in layout.images {
+            self.trust
+                .check(self.cache, Subject { reference, digests })
+                .map_err(|source| BuildError::Untrusted { spot: image_use.spot.clone(), source })?;
+        }
         let mut tree = Tree::new();
         let failed = |source| BuildError::Tree { origin: origin.to_string(), source };
         for (path, document) in layout.documents {

@@ -23,6 +23,7 @@ use crate::config::{Config, ImageUse, Volume, VolumeFormat};
 use crate::image::{Cache, Image};
 use crate::output::Machine;
 use crate::tree::{Kind, Location, Node, Origin, Tree, TreeError};
+use crate::trust::Policy;
 
 use bundles::Bundles;
 pub use error::{BuildError, FileFault, MissingImage, UnpulledImage};
@@ -35,15 +36,28 @@ const APK_INSTALLED: &[u8] = b"lib/apk/db/installed";
 /// Largest list of packages, in bytes.
 const MAX_APK: u64 = 64 << 20;
 
-/// Lays out the machine. Every image is looked up and verified before anything else happens.
+/// What is asked of a build beside what its configuration says.
+#[derive(Debug, Default)]
+pub struct Options {
+    /// Which images must be signed, and by whose key.
+    pub trust: Policy,
+}
+
+/// Lays out the machine. Every image is looked up and verified, its signature where it must have one, before anything
+/// else happens.
 ///
 /// `arch` is in Go's words: `amd64`, `arm64`. Sources of files are relative to the working directory.
 ///
 /// # Errors
-/// When an image is missing, damaged or malformed, a container's configuration does not hold together, or two
+/// When an image is missing, damaged, malformed or not signed as it must be, a container's configuration does not hold together, or two
 /// parts of the machine need the same path.
-pub fn assemble(config: &Config, cache: &Cache, arch: &str) -> Result<Machine, BuildError> {
-    let images = Images::find(config, cache, arch)?;
+pub fn assemble(
+    config: &Config,
+    cache: &Cache,
+    arch: &str,
+    options: &Options,
+) -> Result<Machine, BuildError> {
+    let images = Images::find(config, cache, arch, &options.trust)?;
     let mut machine = match &config.kernel {
         Some(kernel) => kernel::machine(kernel, &images)?,
         None => Machine::default(),

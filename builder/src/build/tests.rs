@@ -70,7 +70,7 @@ impl World {
     }
 
     fn build(&self, yaml: &str) -> Result<Machine, BuildError> {
-        assemble(&self.config(yaml), &self.cache, "amd64")
+        assemble(&self.config(yaml), &self.cache, "amd64", &Options::default())
     }
 
     fn error(&self, yaml: &str) -> String {

@@ -7,6 +7,7 @@ use super::{Context, Outcome, SUCCESS, source};
 use crate::build::{self, Asked, When};
 use crate::output::{self, Format, Machine};
 use crate::size::Size;
+use crate::trust::Policy;
 
 /// Build an image from a configuration
 #[derive(Debug, clap::Args)]
@@ -39,6 +40,10 @@ pub struct Options {
     #[arg(long)]
     pub pull: bool,
 
+    /// Take signatures by the public keys in this file for images that `trust` names; repeatable
+    #[arg(long, value_name = "PEM")]
+    pub trust_key: Vec<PathBuf>,
+
     /// Show the merged configuration and build nothing
     #[arg(long)]
     pub dry_run: bool,
@@ -57,12 +62,18 @@ pub fn run(options: &Options, context: &Context) -> Outcome {
         return SUCCESS;
     }
     let cache = context.cache()?;
+    let choices = build::Options { trust: Policy::new(&config.trust, &options.trust_key)? };
     let when = if options.pull { When::Always } else { When::Missing };
-    build::fetch(&config, &cache, &options.arch, &context.registries()?, when, &mut |asked| match asked {
+    let registries = context.registries()?;
+    let tell = &mut |asked: Asked<'_>| match asked {
         Asked::Pulling(reference) => context.pulling(reference),
         Asked::Pulled(reference, pulled) => context.pulled(reference, pulled),
-    })?;
-    let machine = build::assemble(&config, &cache, &options.arch)?;
+        Asked::Signatures(reference) => {
+            context.terminal.detail(format_args!("asking for the signatures of {reference}"));
+        }
+    };
+    build::fetch(&config, &cache, &options.arch, &registries, when, &choices.trust, tell)?;
+    let machine = build::assemble(&config, &cache, &options.arch, &choices)?;
     if let Some(file) = &options.output {
         return stream(&machine, &cache, file, &formats);
     }

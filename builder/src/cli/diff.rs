@@ -67,6 +67,7 @@ fn listing(
         return Ok(Listing::of_archive(file)?);
     }
     let config = context.load(&[source::read(file)?])?;
-    let machine = crate::build::assemble(&config, &context.cache()?, &options.arch)?;
+    let machine =
+        crate::build::assemble(&config, &context.cache()?, &options.arch, &crate::build::Options::default())?;
     Ok(Listing::of_machine(&file.display().to_string(), &machine))
 }

@@ -44,7 +44,8 @@ struct NoConfiguration {
 pub fn run(options: &Options, context: &Context) -> Outcome {
     let sources = source::read_all(&options.files).map_err(explain)?;
     let config = context.load(&sources)?;
-    let machine = crate::build::assemble(&config, &context.cache()?, &options.arch)?;
+    let machine =
+        crate::build::assemble(&config, &context.cache()?, &options.arch, &crate::build::Options::default())?;
     let mut inventory = Inventory::of(&machine, &config)?;
     if options.by_size {
         inventory.items.sort_by_key(|item| std::cmp::Reverse(item.share.bytes));

@@ -44,6 +44,7 @@ pub(super) fn append(config: &mut Config, document: &Document<'_>) -> Result<(),
         let trust: Trust = decode(node)?;
         config.trust.image.extend(trust.image);
         config.trust.org.extend(trust.org);
+        config.trust.key.extend(trust.key);
     }
     Ok(())
 }

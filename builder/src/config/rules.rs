@@ -249,10 +249,9 @@ fn volume(node: &Node, findings: &mut Findings) {
 }
 
 fn trusted(trust: &Node, findings: &mut Findings) {
-    for key in ["image", "org"] {
-        if let Some(list) = trust.get(key).filter(|list| !list.items().is_empty()) {
-            let message = format!("trust.{key} is not yet enforced: signatures of images are not checked");
-            findings.warnings.push((list.at, message));
-        }
+    let is_given = |key| trust.get(key).is_some_and(|list| !list.items().is_empty());
+    if let (Some(keys), false) = (trust.get("key"), is_given("image") || is_given("org")) {
+        let message = "trust.key has no effect: neither trust.image nor trust.org says what must be signed";
+        findings.warnings.push((keys.at, message.to_owned()));
     }
 }

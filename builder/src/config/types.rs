@@ -29,7 +29,7 @@ pub struct Config {
     pub services: Vec<Container>,
     /// Files of the root filesystem, written over what the images brought.
     pub files: Vec<FileEntry>,
-    /// Whom to trust. Read, not enforced.
+    /// Which images must be signed, and by whose keys.
     #[serde(skip_serializing_if = "Trust::is_empty")]
     pub trust: Trust,
 }
@@ -308,20 +308,23 @@ impl<'de> Deserialize<'de> for Id {
     }
 }
 
-/// Which images and organisations must be signed. LinuxKit dropped what enforced it.
+/// Which images must be signed, and by whose keys. LinuxKit dropped what enforced it; keys are ours.
 #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, Deserialize)]
 #[serde(default)]
 pub struct Trust {
-    /// Images.
+    /// Images: all tags, where none is written.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub image: Vec<String>,
-    /// Organisations of the registry.
+    /// Organisations: the beginning of a repository's path, on every registry where none is written.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub org: Vec<String>,
+    /// Public keys in PEM form, or files of such: a signature by one of them counts.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub key: Vec<String>,
 }
 
 impl Trust {
     fn is_empty(&self) -> bool {
-        self.image.is_empty() && self.org.is_empty()
+        self.image.is_empty() && self.org.is_empty() && self.key.is_empty()
     }
 }

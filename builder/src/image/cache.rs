@@ -73,6 +73,7 @@ impl Cache {
         let layers = Documents { dirs: &self.dirs, image: &image }.layers(&manifest)?;
         Ok(Some(Image {
             reference: reference.clone(),
+            named: manifest.named,
             digest: manifest.digest,
             config: manifest.config,
             healthcheck: manifest.healthcheck,
@@ -176,20 +177,21 @@ impl Cache {
         index::store(&self.dirs, entries)
     }
 
-    /// Takes a name out of the cache, and removes every blob that no other name leads to. Says whether the name
-    /// was there.
+    /// Takes a name out of the cache with the signatures of what it named, and removes every blob that no other name
+    /// leads to. Says whether the name was there.
     ///
     /// # Errors
     /// When the index cannot be changed or a file cannot be removed.
     pub fn remove(&self, reference: &Reference) -> Result<bool, ImageError> {
         let _removing = self.dirs.lock_removing()?;
         let lock = self.dirs.lock_index()?;
-        let (removed, kept): (Vec<_>, Vec<_>) = index::load(&self.dirs)?
+        let (removed, mut kept): (Vec<_>, Vec<_>) = index::load(&self.dirs)?
             .into_iter()
             .partition(|entry| index::reference(entry).as_ref() == Some(reference));
         if removed.is_empty() {
             return Ok(false);
         }
+        self.drop_signatures(reference, &removed, &mut kept);
         // First the name, then what it named: whoever is killed in between leaves blobs without a name, which the
         // next removal takes away, never a name without blobs.
         index::store(&self.dirs, kept.clone())?;

@@ -28,6 +28,8 @@ pub(super) struct Documents<'a> {
 /// A manifest with the configuration that it names.
 pub(super) struct Manifest {
     pub(super) descriptor: Descriptor,
+    /// What led to it: itself, or an index.
+    pub(super) named: Digest,
     pub(super) digest: Digest,
     pub(super) manifest: ImageManifest,
     pub(super) config: ImageConfiguration,
@@ -79,7 +81,7 @@ impl Documents<'_> {
             let manifest = self.manifest(&child)?;
             let config = &manifest.config;
             if *config.os() == Os::Linux && config.architecture() == arch {
-                return Ok(Ok(manifest));
+                return Ok(Ok(Manifest { named: self.digest(top, "manifest")?, ..manifest }));
             }
             found.push(platform_name(config.os(), config.architecture()));
         }
@@ -105,6 +107,7 @@ impl Documents<'_> {
         let digest = self.digest(descriptor, "manifest")?;
         Ok(Manifest {
             descriptor: descriptor.clone(),
+            named: digest,
             digest,
             manifest,
             config,

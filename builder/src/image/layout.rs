@@ -15,6 +15,8 @@ pub struct Layout {
     pub documents: Vec<(String, Vec<u8>)>,
     /// Blobs of the cache: manifests, configurations, layers as they are.
     pub blobs: Vec<Arc<VerifiedFile>>,
+    /// For each platform, what the name means there and the manifest that it leads to.
+    pub images: Vec<[Digest; 2]>,
 }
 
 impl Cache {
@@ -26,6 +28,7 @@ impl Cache {
         let image = reference.to_string();
         let mut blobs = Vec::new();
         let mut manifests = Vec::new();
+        let mut images = Vec::new();
         for platform in platforms {
             // Architectures may have a variant after a second slash: the architecture decides here.
             let name = platform.strip_prefix("linux/").unwrap_or(platform);
@@ -35,6 +38,7 @@ impl Cache {
                 wanted: name.into(),
                 found: "no platform".into(),
             })?;
+            images.push([manifest.named, manifest.digest]);
             for descriptor in [&manifest.descriptor, manifest.manifest.config()]
                 .into_iter()
                 .chain(manifest.manifest.layers())
@@ -78,7 +82,7 @@ impl Cache {
         top["annotations"] = json!({index::REF_NAME: image});
         let index = json!({"schemaVersion": 2, "mediaType": MediaType::ImageIndex, "manifests": [top]});
         documents.push(("index.json".into(), index.to_string().into_bytes()));
-        Ok(Layout { documents, blobs })
+        Ok(Layout { documents, blobs, images })
     }
 
     /// One blob, as it is.

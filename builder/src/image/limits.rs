@@ -6,6 +6,8 @@ pub const MAX_DOCUMENT: u64 = 4 << 20;
 pub const MAX_LAYERS: usize = 128;
 /// Most manifests that one index may name, and most images that one archive may hold.
 pub const MAX_MANIFESTS: usize = 1024;
+/// Most signatures of one image that are looked at.
+pub const MAX_ATTACHED: usize = 64;
 /// Most bytes of one blob, and of one layer when it is expanded.
 pub const MAX_LAYER: u64 = 8 << 30;
 /// Expansion up to this many bytes is never suspicious.

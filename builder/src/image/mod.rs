@@ -17,6 +17,7 @@ pub mod limits;
 mod reference;
 pub mod registry;
 mod segments;
+mod signature;
 #[cfg(test)]
 mod tests;
 mod verified;
@@ -30,6 +31,7 @@ pub use error::{Fault, ImageError};
 pub use healthcheck::Healthcheck;
 pub use layout::Layout;
 pub use reference::{Reference, ReferenceError};
+pub use signature::{BUNDLE, Signed, signatures_tag};
 pub use verified::{Stretch, VerifiedFile, VerifyError};
 
 /// One image for one architecture.
@@ -37,6 +39,8 @@ pub use verified::{Stretch, VerifiedFile, VerifyError};
 pub struct Image {
     /// The name that it was found by.
     pub reference: Reference,
+    /// What its name means in the cache: the digest of its manifest, or of an index that names its manifest.
+    pub named: Digest,
     /// Digest of its manifest.
     pub digest: Digest,
     /// What it says about how to run it; verified.

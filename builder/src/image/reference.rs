@@ -89,6 +89,14 @@ impl Reference {
     pub fn name(&self) -> String {
         format!("{}/{}", self.registry, self.repository)
     }
+
+    /// Another tag of the same repository.
+    ///
+    /// # Errors
+    /// When it is none.
+    pub(super) fn sibling(&self, tag: &str) -> Result<Self, ReferenceError> {
+        format!("{}:{tag}", self.name()).parse()
+    }
 }
 
 impl FromStr for Reference {

@@ -4,6 +4,7 @@ pub mod fake;
 mod faults;
 pub mod images;
 pub mod real;
+mod signed;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};

@@ -72,7 +72,8 @@ impl Registry {
         self.push_manifest(repository, tag, INDEX, &super::images::index(images));
     }
 
-    fn push_manifest(&self, repository: &str, tag: &str, kind: &str, manifest: &[u8]) {
+    /// Puts a manifest there under this tag.
+    pub fn push_manifest(&self, repository: &str, tag: &str, kind: &str, manifest: &[u8]) {
         let sent =
             self.agent.put(self.url(&format!("{repository}/manifests/{tag}"))).header("content-type", kind);
         let sent = sent.header("authorization", authorization()).send(manifest).unwrap();
@@ -195,7 +196,7 @@ fn make_certificates(dir: &Path) {
     ]);
 }
 
-fn run(command: &mut Command) -> Vec<u8> {
+pub fn run(command: &mut Command) -> Vec<u8> {
     let output =
         command.output().unwrap_or_else(|error| panic!("{command:?}, which `make deps` installs: {error}"));
     assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));

@@ -26,14 +26,3 @@ fn the_image_is_a_sound_qcow2() {
         std::process::Command::new("qemu-img").arg("check").arg(ldap()).output().expect("running qemu-img");
     assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stdout));
 }
-
-#[test]
-fn trust_is_read_and_said_not_to_be_enforced_yet() {
-    let dir = tempfile::tempdir().expect("a temporary directory");
-    let args =
-        ["build", "--format", "tar", "--dir", dir.path().to_str().expect("UTF-8"), "examples/ldap.yml"];
-    let out = run_lkb(&args);
-    assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
-    let said = String::from_utf8_lossy(&out.stderr).into_owned();
-    assert!(said.contains("trust") && said.contains("not yet enforced"), "{said}");
-}

@@ -77,7 +77,7 @@ const SECTIONS: &[Field] = &[
         Kind::List(&Kind::Object(&[FILE])),
         "Files of the root filesystem, written over what the images brought.",
     ),
-    optional("trust", Kind::Object(&[TRUST]), "Whom to trust. Read, not enforced."),
+    optional("trust", Kind::Object(&[TRUST]), "Which images must be signed, and by whose keys."),
 ];
 
 /// The label `org.mobyproject.config` of an image, which knows nothing of the machine's other containers.
@@ -158,6 +158,15 @@ const FILE: &[Field] = &[
 ];
 
 const TRUST: &[Field] = &[
-    optional("image", TEXTS, "Images that must be signed."),
-    optional("org", TEXTS, "Organisations of the registry whose images must be signed."),
+    optional("image", TEXTS, "Images that must be signed: all tags, where none is written."),
+    optional(
+        "org",
+        TEXTS,
+        "Organisations whose images must be signed, on every registry where none is written: `acme`, `ghcr.io/acme`.",
+    ),
+    optional(
+        "key",
+        TEXTS,
+        "Public keys in PEM form, or files of such relative to the working directory; --trust-key adds to them.",
+    ),
 ];

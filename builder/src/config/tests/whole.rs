@@ -18,8 +18,8 @@ fn a_whole_machine_loads() {
     assert_eq!(config.onboot[1].overrides.command.as_ref().unwrap().len(), 6);
     assert_eq!(config.services[0].overrides.capabilities.as_deref(), Some(&["all".to_owned()][..]));
     assert_eq!(config.files.len(), 4);
-    assert_eq!(warnings.len(), 1);
-    assert!(warnings[0].to_string().contains("trust.org is not yet enforced"), "{}", warnings[0]);
+    assert_eq!(config.trust.org, ["linuxkit", "library"]);
+    assert_eq!(warnings, []);
 }
 
 #[test]

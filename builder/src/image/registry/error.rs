@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::keychain::KeychainError;
 use super::url::UrlError;
-use crate::image::{Digest, ImageError};
+use crate::image::{Digest, ImageError, ReferenceError};
 
 /// Why an image cannot be pulled.
 #[derive(Debug, thiserror::Error)]
@@ -32,6 +32,14 @@ pub enum PullError {
         image: String,
         /// Why.
         source: UrlError,
+    },
+    /// Its signatures have no name.
+    #[error("cannot pull the signatures of {image}: {source}")]
+    Name {
+        /// The image.
+        image: String,
+        /// Why.
+        source: ReferenceError,
     },
     /// Certificates cannot be read.
     #[error("cannot read certificates from {}: {reason}; --cert-file takes a file of certificates in PEM form", path.display())]

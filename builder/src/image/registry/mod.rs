@@ -5,6 +5,7 @@
 //!                  └ Pull: manifest, configuration, layers ─ download: verified while it comes ─▶ the cache
 //! ```
 
+mod attachments;
 mod challenge;
 mod client;
 mod download;
@@ -25,9 +26,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::{Mutex, PoisonError};
 
-use oci_spec::image::Arch;
+use oci_spec::image::{Arch, Descriptor};
 
+use super::signature::attached;
 use super::{Cache, Digest, ImageError, Reference};
+use attachments::Attachments;
 use client::Client;
 pub use error::{PullError, Reason, Refusal};
 pub use keychain::{Keychain, KeychainError};
@@ -64,6 +67,9 @@ pub struct Pulled {
     pub bytes: u64,
 }
 
+/// All but the name: what the name is to mean, and what has come for it.
+type Brought = Result<(Descriptor, Pulled), Reason>;
+
 /// What happens to an image of the same name in the cache.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Former {
@@ -98,6 +104,43 @@ impl Registries {
         arch: &str,
         former: Former,
     ) -> Result<Pulled, PullError> {
+        self.bring(cache, reference, former, &|session| {
+            Pull { session, cache, arch: Arch::from(arch) }.run(reference)
+        })
+    }
+
+    /// Brings the signatures of what has this digest in the image's repository into the cache: cosign's tag, and
+    /// the bundles that refer to the digest. Whether there are any is seen there; what they are worth, too.
+    ///
+    /// # Errors
+    /// When nobody who is asked answers that there are some or none, or the cache cannot be changed.
+    pub fn pull_signatures(&self, cache: &Cache, image: &Reference, digest: Digest) -> Result<(), PullError> {
+        let names =
+            attached(image, digest).map_err(|source| PullError::Name { image: image.to_string(), source })?;
+        let mut outcome = Ok(());
+        for (name, attached) in names {
+            let pulled = self.bring(cache, &name, Former::Replaced, &|session| {
+                Attachments { session, cache }.run(&name, digest, attached)
+            });
+            match pulled {
+                // One of both is enough.
+                Ok(_) => return Ok(()),
+                // Most images have none; whom it matters for misses it later.
+                Err(error) if error.is_absence() => {}
+                Err(error) => outcome = outcome.and(Err(error)),
+            }
+        }
+        outcome
+    }
+
+    /// Has each endpoint in turn do it, until one can; what it brought has this name then.
+    fn bring(
+        &self,
+        cache: &Cache,
+        reference: &Reference,
+        former: Former,
+        job: &dyn Fn(Session<'_>) -> Brought,
+    ) -> Result<Pulled, PullError> {
         let image = || reference.to_string();
         let failed = |source: ImageError| PullError::Cache { image: image(), source: Box::new(source) };
         let client = self.client()?;
@@ -112,7 +155,7 @@ impl Registries {
             let session =
                 Session::open(&client, &self.keychain, &endpoint, reference.repository(), &*self.tell);
             let whom = session.base.to_string();
-            match (Pull { session, cache, arch: Arch::from(arch) }).run(reference) {
+            match job(session) {
                 Ok((descriptor, pulled)) => {
                     cache.give_name(reference, &descriptor, former == Former::Kept).map_err(failed)?;
                     return Ok(pulled);

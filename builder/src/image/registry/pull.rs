@@ -3,14 +3,14 @@
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 
-use oci_spec::image::{Arch, Descriptor, ImageConfiguration, ImageIndex, ImageManifest, Os};
+use oci_spec::image::{Arch, Descriptor, ImageConfiguration, ImageIndex, ImageManifest, MediaType, Os};
 use serde::de::DeserializeOwned;
 
-use super::Pulled;
 use super::download::{Wanted, download};
 use super::error::Reason;
 use super::manifest::{self, ANY, IMAGE};
 use super::session::Session;
+use super::{Brought, Pulled};
 use crate::image::document::{is_for, is_index, is_layer, is_manifest, platform_name};
 use crate::image::limits::{MAX_DOCUMENT, MAX_LAYER, MAX_LAYERS, MAX_MANIFESTS};
 use crate::image::{Cache, Digest, Reference, VerifiedFile};
@@ -29,40 +29,19 @@ pub(super) struct Pull<'a> {
 
 impl Pull<'_> {
     /// Brings everything but the name. The caller holds the lock for adding.
-    pub(super) fn run(&self, reference: &Reference) -> Result<(Descriptor, Pulled), Reason> {
-        let wanted = match (reference.digest(), reference.tag()) {
-            (Some(digest), _) => digest.to_string(),
-            (None, tag) => tag.unwrap_or("latest").to_owned(),
-        };
-        let answer = self.session.document(&format!("manifests/{wanted}"), ANY)?;
-        let actual = Digest::of(&answer.bytes);
-        // Other digests than SHA-256 are not ours to check here; the name has none then.
-        let said = answer.digest.as_deref().and_then(|digest| digest.parse::<Digest>().ok());
-        for digest in reference.digest().into_iter().chain(said) {
-            if digest != actual {
-                return Err(Reason::Digest { what: "manifest", digest, actual });
-            }
-        }
-        let kind = manifest::kind(answer.kind.as_deref(), &answer.bytes)?;
-        let size = answer.bytes.len() as u64;
-        let path = self.cache.dirs.blob(actual);
-        let known = VerifiedFile::open(&path, actual, Some(size)).is_ok();
-        if !known {
-            self.cache.dirs.add_blob_as(&mut answer.bytes.as_slice(), actual, size)?;
-        }
-        let name: oci_spec::image::Digest =
-            actual.to_string().parse().map_err(|error| unusable("manifest", &error))?;
-        let top = Descriptor::new(kind, size, name);
+    pub(super) fn run(&self, reference: &Reference) -> Brought {
+        let Top { descriptor: top, bytes: document, received } =
+            top(&self.session, self.cache, reference, ANY)?;
         let image = match is_index(top.media_type()) {
-            true => self.choose(&parse("index", &answer.bytes)?)?,
-            false => match self.image(parse("manifest", &answer.bytes)?)? {
+            true => self.choose(&parse("index", &document)?)?,
+            false => match self.image(parse("manifest", &document)?)? {
                 Ok(image) => image,
                 Err(platform) => return Err(self.absent(vec![platform])),
             },
         };
-        let bytes = image.bytes + self.layers(&image.manifest)?;
-        let bytes = if known { bytes } else { bytes + size };
-        Ok((top, Pulled { digest: actual, bytes }))
+        let bytes = image.bytes + self.layers(&image.manifest)? + received;
+        let digest = Digest::of(&document);
+        Ok((top, Pulled { digest, bytes }))
     }
 
     /// The image of an index that [`Cache::resolve`] will choose.
@@ -178,6 +157,51 @@ impl Pull<'_> {
     }
 }
 
+/// What a name means, kept in the cache and not yet named there.
+pub(super) struct Top {
+    pub(super) descriptor: Descriptor,
+    pub(super) bytes: Vec<u8>,
+    /// Bytes that came for it, if the cache did not have it.
+    pub(super) received: u64,
+}
+
+/// Asks what a name means. The caller holds the lock for adding.
+pub(super) fn top(
+    session: &Session<'_>,
+    cache: &Cache,
+    reference: &Reference,
+    accept: &str,
+) -> Result<Top, Reason> {
+    let wanted = match (reference.digest(), reference.tag()) {
+        (Some(digest), _) => digest.to_string(),
+        (None, tag) => tag.unwrap_or("latest").to_owned(),
+    };
+    let answer = session.document(&format!("manifests/{wanted}"), accept)?;
+    let actual = Digest::of(&answer.bytes);
+    // Other digests than SHA-256 are not ours to check here; the name has none then.
+    let said = answer.digest.as_deref().and_then(|digest| digest.parse::<Digest>().ok());
+    for digest in reference.digest().into_iter().chain(said) {
+        if digest != actual {
+            return Err(Reason::Digest { what: "manifest", digest, actual });
+        }
+    }
+    let kind = manifest::kind(answer.kind.as_deref(), &answer.bytes)?;
+    keep(cache, kind, answer.bytes)
+}
+
+/// Keeps a document in the cache, unless it is there.
+pub(super) fn keep(cache: &Cache, kind: MediaType, bytes: Vec<u8>) -> Result<Top, Reason> {
+    let (digest, size) = (Digest::of(&bytes), bytes.len() as u64);
+    let known = VerifiedFile::open(&cache.dirs.blob(digest), digest, Some(size)).is_ok();
+    if !known {
+        cache.dirs.add_blob_as(&mut bytes.as_slice(), digest, size)?;
+    }
+    let name: oci_spec::image::Digest =
+        digest.to_string().parse().map_err(|error| unusable("manifest", &error))?;
+    let received = if known { 0 } else { size };
+    Ok(Top { descriptor: Descriptor::new(kind, size, name), bytes, received })
+}
+
 /// An image, all but its layers.
 struct Chosen {
     manifest: ImageManifest,
@@ -185,7 +209,7 @@ struct Chosen {
     bytes: u64,
 }
 
-fn wanted(what: &'static str, descriptor: &Descriptor, most: u64) -> Result<Wanted, Reason> {
+pub(super) fn wanted(what: &'static str, descriptor: &Descriptor, most: u64) -> Result<Wanted, Reason> {
     let digest = Digest::of_descriptor(descriptor.digest()).map_err(|error| unusable(what, &error))?;
     match descriptor.size() {
         size if size <= most => Ok(Wanted { what, digest, size }),
@@ -193,10 +217,10 @@ fn wanted(what: &'static str, descriptor: &Descriptor, most: u64) -> Result<Want
     }
 }
 
-fn parse<T: DeserializeOwned>(what: &'static str, bytes: &[u8]) -> Result<T, Reason> {
+pub(super) fn parse<T: DeserializeOwned>(what: &'static str, bytes: &[u8]) -> Result<T, Reason> {
     serde_json::from_slice(bytes).map_err(|error| unusable(what, &error))
 }
 
-fn unusable(what: &'static str, reason: &dyn std::fmt::Display) -> Reason {
+pub(super) fn unusable(what: &'static str, reason: &dyn std::fmt::Display) -> Reason {
     Reason::Document { what, reason: reason.to_string() }
 }
