@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use crate::config::{Config, Container, Volume};
 use crate::image::{Digest, Image};
-use crate::spec::{self, Ids, ImageInfo, Section};
+use crate::spec::{self, Ids, ImageInfo, Profile, Section};
 use crate::tree::{Location, Node, Tree};
 
 use super::furnish::{self, Role};
@@ -19,6 +19,7 @@ pub(super) struct Bundles<'a> {
     images: &'a Images<'a>,
     ids: Ids,
     volumes: &'a [Volume],
+    profile: Profile,
     laid_out: HashMap<Digest, LaidOut>,
 }
 
@@ -31,8 +32,9 @@ struct LaidOut {
 }
 
 impl<'a> Bundles<'a> {
-    pub(super) fn new(config: &'a Config, images: &'a Images<'a>) -> Self {
-        Self { images, ids: Ids::assign(config), volumes: &config.volumes, laid_out: HashMap::new() }
+    pub(super) fn new(config: &'a Config, images: &'a Images<'a>, profile: Profile) -> Self {
+        let volumes = &config.volumes;
+        Self { images, ids: Ids::assign(config), volumes, profile, laid_out: HashMap::new() }
     }
 
     /// Lays out one container at `dir`, which is relative.
@@ -72,7 +74,7 @@ impl<'a> Bundles<'a> {
             Location::Onshutdown(_) => Section::Onshutdown,
             _ => Section::Services,
         };
-        let bundle = spec::bundle(container, &info, &self.ids, self.volumes, section)?;
+        let bundle = spec::bundle(container, &info, &self.ids, self.volumes, section, self.profile)?;
         let shared = self.laid_out.get(&image.digest).map(|first| first.files.clone());
         if let (Some(mut tree), Some((passwd, group))) = (tree, own) {
             let files = bundle.files_dir(&absolute);

@@ -22,6 +22,7 @@ use std::sync::Arc;
 use crate::config::{Config, ImageUse, Volume, VolumeFormat};
 use crate::image::{Cache, Image};
 use crate::output::Machine;
+use crate::spec::Profile;
 use crate::tree::{Kind, Location, Node, Origin, Tree, TreeError};
 use crate::trust::Policy;
 
@@ -41,6 +42,8 @@ const MAX_APK: u64 = 64 << 20;
 pub struct Options {
     /// Which images must be signed, and by whose key.
     pub trust: Policy,
+    /// What containers are given that neither YAML nor labels speak of.
+    pub profile: Profile,
 }
 
 /// Lays out the machine. Every image is looked up and verified, its signature where it must have one, before anything
@@ -71,7 +74,7 @@ pub fn assemble(
             Laying::Build(error) => error,
         })?;
     }
-    let mut bundles = Bundles::new(config, &images);
+    let mut bundles = Bundles::new(config, &images, options.profile);
     for (index, container) in config.onboot.iter().enumerate() {
         let dir = format!("{}/{}", image_layout::ONBOOT, image_layout::one_shot_name(index, &container.name));
         bundles.add(root, container, &dir, Location::Onboot(index))?;

@@ -7,6 +7,7 @@ use super::{Context, Outcome, SUCCESS, source};
 use crate::build::{self, Asked, When};
 use crate::output::{self, Format, Machine};
 use crate::size::Size;
+use crate::spec::Profile;
 use crate::trust::Policy;
 
 /// Build an image from a configuration
@@ -40,6 +41,10 @@ pub struct Options {
     #[arg(long)]
     pub pull: bool,
 
+    /// What containers are given that neither the YAML nor their labels speak of
+    #[arg(long, value_enum, default_value_t)]
+    pub profile: Profile,
+
     /// Take signatures by the public keys in this file for images that `trust` names; repeatable
     #[arg(long, value_name = "PEM")]
     pub trust_key: Vec<PathBuf>,
@@ -62,7 +67,8 @@ pub fn run(options: &Options, context: &Context) -> Outcome {
         return SUCCESS;
     }
     let cache = context.cache()?;
-    let choices = build::Options { trust: Policy::new(&config.trust, &options.trust_key)? };
+    let choices =
+        build::Options { trust: Policy::new(&config.trust, &options.trust_key)?, profile: options.profile };
     let when = if options.pull { When::Always } else { When::Missing };
     let registries = context.registries()?;
     let tell = &mut |asked: Asked<'_>| match asked {

@@ -23,7 +23,7 @@ pub const LABEL: &str = "org.mobyproject.config";
 macro_rules! overrides {
     ($($(#[doc = $doc:literal])+ $(#[serde($attr:meta)])? $name:ident: $type:ty,)+) => {
         /// How a container is to run. All fields are optional; the keys are LinuxKit's, but for those from
-        /// [`Overrides::restart`] on.
+        /// [`Overrides::cgroupns`] on.
         #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
         #[serde(default, rename_all = "camelCase", deny_unknown_fields)]
         pub struct Overrides {
@@ -112,6 +112,10 @@ overrides! {
     annotations: BTreeMap<String, String>,
     /// What init prepares around the container.
     runtime: RuntimeOverrides,
+    /// cgroup namespace: `host` (or `root`), `new`, or a path.
+    cgroupns: String,
+    /// Which system calls are allowed: `default`, or all where it is `unconfined`.
+    seccomp: String,
     /// When a service that ended is started again.
     restart: image_layout::Restart,
     /// Services that must be ready, or have ended, before this one is started.

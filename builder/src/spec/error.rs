@@ -65,6 +65,15 @@ pub enum Fault {
         "the image's HEALTHCHECK {0:?} begins with none of NONE, CMD, CMD-SHELL, or lacks its command; give `health`"
     )]
     Healthcheck(String),
+    /// The label of an image asks a hardened machine for everything.
+    #[error(
+        "its image's label asks for all capabilities, which a hardened machine gives only by name: \
+         write `capabilities` with those that it needs, or `capabilities: [all]`"
+    )]
+    AllCapabilities,
+    /// There is no filter for the image's architecture.
+    #[error("there is no system call filter for the architecture {0}; write `seccomp: unconfined`")]
+    NoFilter(String),
     /// JSON could not be written.
     #[error("cannot write config.json: {0}")]
     Json(String),

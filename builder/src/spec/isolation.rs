@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use super::error::Fault;
 use super::layers::Layers;
 use super::oci::{Capabilities, Namespace};
-use crate::config::{self, CAPABILITIES};
+use super::profile::Profile;
+use crate::config::{self, CAPABILITIES, Overrides};
 
 /// The namespaces that a container gets, in LinuxKit's order.
 ///
@@ -15,7 +16,7 @@ use crate::config::{self, CAPABILITIES};
 /// | pid | a new one |
 /// | user | the machine's |
 /// | mount | always a new one |
-/// | cgroup | always the machine's |
+/// | cgroup | the machine's; a new one when hardened |
 pub(super) fn namespaces(layers: Layers<'_>) -> Vec<Namespace> {
     let wanted = [
         ("network", layers.pick_text(|o| o.net.as_ref()).unwrap_or("host")),
@@ -24,6 +25,7 @@ pub(super) fn namespaces(layers: Layers<'_>) -> Vec<Namespace> {
         ("pid", layers.pick_text(|o| o.pid.as_ref()).unwrap_or("new")),
         ("user", layers.pick_text(|o| o.userns.as_ref()).unwrap_or("host")),
         ("mount", "new"),
+        ("cgroup", layers.pick_text(|o| o.cgroupns.as_ref()).unwrap_or("host")),
     ];
     wanted
         .into_iter()
@@ -36,13 +38,36 @@ pub(super) fn namespaces(layers: Layers<'_>) -> Vec<Namespace> {
 }
 
 /// The capability sets: bounding, inheritable and permitted are all of them, sorted; effective and ambient are
-/// as they are listed.
+/// as they are listed. Hardened, inheritable are only those that ambient ones need.
+///
+/// # Errors
+/// When one is unknown, or it is the label that asks a hardened machine for all of them.
 pub(super) fn capabilities(layers: Layers<'_>) -> Result<Capabilities, Fault> {
+    if layers.profile == Profile::Hardened && all_is_labelled(layers) {
+        return Err(Fault::AllCapabilities);
+    }
     let effective = expand(layers.sum(|o| o.capabilities.as_ref(), |o| o.capabilities_add.as_ref()))?;
     let ambient = expand(layers.list(|o| o.ambient.as_ref()).iter().map(String::as_str).collect())?;
     let all: BTreeSet<&String> = effective.iter().chain(&ambient).collect();
     let all: Vec<String> = all.into_iter().cloned().collect();
-    Ok(Capabilities { bounding: all.clone(), effective, inheritable: all.clone(), permitted: all, ambient })
+    // A program with inheritable file capabilities would get them from a set that nobody asked for.
+    let inheritable = match layers.profile {
+        Profile::Compat => all.clone(),
+        Profile::Hardened => ambient.clone(),
+    };
+    Ok(Capabilities { bounding: all.clone(), effective, inheritable, permitted: all, ambient })
+}
+
+/// Whether all capabilities come from the label: the YAML has not named them.
+fn all_is_labelled(layers: Layers<'_>) -> bool {
+    let nobody = Overrides::default();
+    let label = Layers { yaml: &nobody, ..layers };
+    let listed = match layers.yaml.capabilities {
+        Some(_) => Vec::new(),
+        None => label.sum(|o| o.capabilities.as_ref(), |o| o.capabilities_add.as_ref()),
+    };
+    let ambient = if layers.yaml.ambient.is_some() { &[] } else { label.list(|o| o.ambient.as_ref()) };
+    listed.into_iter().chain(ambient.iter().map(String::as_str)).any(config::is_all)
 }
 
 /// `all` makes it all, wherever it came from; `none` adds nothing.
@@ -57,7 +82,6 @@ fn expand(names: Vec<&str>) -> Result<Vec<String>, Fault> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Overrides;
 
     fn overrides(json: &str) -> Overrides {
         Overrides::from_label(json).unwrap()
@@ -82,7 +106,7 @@ mod tests {
         ] {
             let (yaml_layer, label_layer) = (overrides(yaml), overrides(label));
             let got: Vec<String> =
-                namespaces(Layers { yaml: &yaml_layer, label: &label_layer })
+                namespaces(Layers { yaml: &yaml_layer, label: &label_layer, profile: Profile::Compat })
                     .into_iter()
                     .map(|ns| {
                         if ns.path.is_empty() {
@@ -112,7 +136,8 @@ mod tests {
             ),
         ] {
             let yaml_layer = overrides(yaml);
-            let sets = capabilities(Layers { yaml: &yaml_layer, label: &label }).unwrap();
+            let sets =
+                capabilities(Layers { yaml: &yaml_layer, label: &label, profile: Profile::Compat }).unwrap();
             assert_eq!(sets.effective.join(" "), effective, "{yaml}");
             assert_eq!(sets.bounding.join(" "), bounding, "{yaml}");
             assert_eq!((&sets.inheritable, &sets.permitted), (&sets.bounding, &sets.bounding));
@@ -124,7 +149,7 @@ mod tests {
         let label = overrides(r#"{"capabilities":["CAP_SYS_TIME"]}"#);
         for yaml in [r#"{"capabilities":["all"]}"#, r#"{"capabilities.add":["ALL"]}"#] {
             let yaml = overrides(yaml);
-            let sets = capabilities(Layers { yaml: &yaml, label: &label }).unwrap();
+            let sets = capabilities(Layers { yaml: &yaml, label: &label, profile: Profile::Compat }).unwrap();
             assert_eq!(sets.effective, CAPABILITIES);
             assert_eq!(sets.bounding.len(), 41);
         }

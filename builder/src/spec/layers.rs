@@ -1,18 +1,20 @@
 //! The YAML over the label.
 
+use super::profile::Profile;
 use crate::config::Overrides;
 
-/// What the YAML says, over what the image's label says.
+/// What the YAML says, over what the image's label says, over what the profile gives.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Layers<'a> {
     pub yaml: &'a Overrides,
     pub label: &'a Overrides,
+    pub profile: Profile,
 }
 
 impl<'a> Layers<'a> {
-    /// The field of the YAML, or else that of the label. A given value replaces the other whole.
+    /// The field of the YAML, or else that of the label, or else that of the profile. A given value replaces the other whole.
     pub fn pick<T: ?Sized>(self, field: impl Fn(&'a Overrides) -> Option<&'a T>) -> Option<&'a T> {
-        field(self.yaml).or_else(|| field(self.label))
+        field(self.yaml).or_else(|| field(self.label)).or_else(|| field(self.profile.defaults()))
     }
 
     /// As [`Layers::pick`], but an empty string is as good as none.
@@ -64,7 +66,7 @@ mod tests {
         ] {
             let yaml = Overrides { binds: list(yaml), binds_add: list(yaml_add), ..Overrides::default() };
             let label = Overrides { binds: list(label), binds_add: list(label_add), ..Overrides::default() };
-            let layers = Layers { yaml: &yaml, label: &label };
+            let layers = Layers { yaml: &yaml, label: &label, profile: Profile::Compat };
             let sum = layers.sum(|o| o.binds.as_ref(), |o| o.binds_add.as_ref());
             assert_eq!(sum.join(" "), expected, "{yaml:?} {label:?}");
         }
@@ -74,7 +76,7 @@ mod tests {
     fn an_empty_string_does_not_override_but_an_empty_list_does() {
         let yaml = Overrides { net: Some(String::new()), env: Some(vec![]), ..Overrides::default() };
         let label = Overrides { net: Some("new".to_owned()), env: list("A=1"), ..Overrides::default() };
-        let layers = Layers { yaml: &yaml, label: &label };
+        let layers = Layers { yaml: &yaml, label: &label, profile: Profile::Compat };
         assert_eq!(layers.pick_text(|o| o.net.as_ref()), Some("new"));
         assert!(layers.list(|o| o.env.as_ref()).is_empty());
     }

@@ -14,7 +14,8 @@ const ACCESS: &str = "rwm";
 ///
 /// Path `all` makes a rule for every device of that type and no node; its numbers are ignored, as in LinuxKit.
 pub(super) fn devices_and_resources(layers: Layers<'_>) -> Result<(Vec<Device>, Resources), Fault> {
-    let given = layers.pick(|o| o.resources.as_ref()).cloned().unwrap_or_default();
+    let mut given = layers.pick(|o| o.resources.as_ref()).cloned().unwrap_or_default();
+    layers.profile.limit(&mut given);
     let mut resources = Resources {
         devices: given.devices,
         memory: given.memory,
@@ -60,10 +61,15 @@ pub(super) fn rlimits(layers: Layers<'_>) -> Result<Vec<Rlimit>, Fault> {
 mod tests {
     use super::*;
     use crate::config::Overrides;
+    use crate::spec::Profile;
 
     fn made(json: &str) -> Result<serde_json::Value, Fault> {
         let yaml = Overrides::from_label(json).unwrap();
-        let (nodes, resources) = devices_and_resources(Layers { yaml: &yaml, label: &Overrides::default() })?;
+        let (nodes, resources) = devices_and_resources(Layers {
+            yaml: &yaml,
+            label: &Overrides::default(),
+            profile: Profile::Compat,
+        })?;
         Ok(serde_json::json!({ "nodes": nodes, "resources": resources }))
     }
 
@@ -116,7 +122,8 @@ mod tests {
     #[test]
     fn unlimited_is_the_largest_number() {
         let yaml = Overrides::from_label(r#"{"rlimits":["core,0,unlimited"]}"#).unwrap();
-        let limits = rlimits(Layers { yaml: &yaml, label: &Overrides::default() }).unwrap();
+        let limits =
+            rlimits(Layers { yaml: &yaml, label: &Overrides::default(), profile: Profile::Compat }).unwrap();
         let json = serde_json::to_string(&limits).unwrap();
         assert_eq!(json, r#"[{"type":"RLIMIT_CORE","hard":18446744073709551615,"soft":0}]"#);
     }

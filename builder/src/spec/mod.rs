@@ -2,7 +2,7 @@
 //!
 //! For each field the YAML comes before the label `org.mobyproject.config`, and that before the image's own
 //! configuration, which only has a say in command, environment, working directory, user, stop signal and health
-//! check. The output is LinuxKit's, but for what it loses on the way: fields by the case of their keys, `.add` lists
+//! check. What none of them speak of, the [`Profile`] gives. Without one, the output is LinuxKit's, but for what it loses on the way: fields by the case of their keys, `.add` lists
 //! of labels and beside full lists, volumes in `mounts`, the image's USER, STOPSIGNAL and HEALTHCHECK.
 
 mod error;
@@ -12,7 +12,9 @@ mod layers;
 mod limits;
 mod mounts;
 mod oci;
+mod profile;
 mod runtime;
+mod seccomp;
 mod supervision;
 #[cfg(test)]
 mod tests;
@@ -28,6 +30,10 @@ use layers::Layers;
 
 pub use error::{Fault, SpecError};
 pub use ids::Ids;
+pub use profile::Profile;
+
+/// The word for the filter that is in [`seccomp`]; the other one is for none.
+const SECCOMP_DEFAULT: &str = "default";
 
 /// What is needed of a container's image.
 #[derive(Debug, Clone, Copy)]
@@ -75,8 +81,9 @@ pub fn bundle(
     ids: &Ids,
     volumes: &[Volume],
     section: Section,
+    profile: Profile,
 ) -> Result<Bundle, SpecError> {
-    make(container, image, ids, volumes, section).map_err(|fault| SpecError {
+    make(container, image, ids, volumes, section, profile).map_err(|fault| SpecError {
         spot: container.spot.clone(),
         name: container.name.clone(),
         image: container.image.reference.clone(),
@@ -90,17 +97,27 @@ fn make(
     ids: &Ids,
     volumes: &[Volume],
     section: Section,
+    profile: Profile,
 ) -> Result<Bundle, Fault> {
     let label = match image.config.get_config_annotation(LABEL).filter(|text| !text.is_empty()) {
         Some(text) => Overrides::from_label(text).map_err(Fault::Label)?,
         None => Overrides::default(),
     };
-    let layers = Layers { yaml: &container.overrides, label: &label };
+    let layers = Layers { yaml: &container.overrides, label: &label, profile };
     let readonly = layers.pick(|o| o.readonly.as_ref()).is_some_and(|readonly| *readonly);
     let (devices, resources) = limits::devices_and_resources(layers)?;
+    let process = process(layers, image, ids)?;
+    let seccomp = match layers.pick_text(|o| o.seccomp.as_ref()) {
+        Some(SECCOMP_DEFAULT) => {
+            let arch = image.config.architecture().to_string();
+            let filter = seccomp::filter(&arch, &process.capabilities.bounding);
+            Some(filter.ok_or(Fault::NoFilter(arch))?)
+        }
+        _ => None,
+    };
     let spec = oci::Spec {
         oci_version: oci::VERSION,
-        process: process(layers, image, ids)?,
+        process,
         root: oci::Root { path: image_layout::ROOTFS, readonly },
         hostname: layers.pick_text(|o| o.hostname.as_ref()).unwrap_or_default().to_owned(),
         mounts: mounts::mounts(layers, readonly, volumes)?,
@@ -113,6 +130,7 @@ fn make(
             cgroups_path: layers.pick(|o| o.cgroups_path.as_ref()).cloned().unwrap_or_default(),
             namespaces: isolation::namespaces(layers),
             devices,
+            seccomp,
             rootfs_propagation: layers.pick(|o| o.rootfs_propagation.as_ref()).cloned().unwrap_or_default(),
             masked_paths: layers.list(|o| o.masked_paths.as_ref()).to_vec(),
             readonly_paths: layers.list(|o| o.readonly_paths.as_ref()).to_vec(),

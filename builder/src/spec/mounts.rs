@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::error::Fault;
 use super::layers::Layers;
 use super::oci::Mount;
+use super::profile::Profile;
 use crate::config::{self, Volume};
 
 /// Type (and source), destination and options of what every container gets; `true` adds `ro` to a read-only one.
@@ -18,6 +19,8 @@ const DEFAULTS: [(&str, &str, &[&str], bool); 5] = [
 
 /// What a bind without options gets.
 const BIND_OPTIONS: [&str; 3] = ["rw", "rbind", "rshared"];
+/// What it gets where nobody shares unasked.
+const PRIVATE_BIND_OPTIONS: [&str; 3] = ["rw", "rbind", "rprivate"];
 
 /// All mounts, sorted by destination, so that `/dev` comes before `/dev/pts`.
 pub(super) fn mounts(layers: Layers<'_>, readonly: bool, volumes: &[Volume]) -> Result<Vec<Mount>, Fault> {
@@ -38,6 +41,7 @@ pub(super) fn mounts(layers: Layers<'_>, readonly: bool, volumes: &[Volume]) -> 
                 options.push("rbind");
                 options
             }
+            None if layers.profile == Profile::Hardened => PRIVATE_BIND_OPTIONS.to_vec(),
             None => BIND_OPTIONS.to_vec(),
         };
         let source = bind_source(bind.source, &options, volumes)?;
@@ -125,7 +129,11 @@ mod tests {
             spot: Spot { file: "a".into(), line: 1, column: 1 },
         };
         let volumes = [volume("data", false), volume("fixed", true)];
-        mounts(Layers { yaml: &yaml, label: &Overrides::default() }, readonly, &volumes)
+        mounts(
+            Layers { yaml: &yaml, label: &Overrides::default(), profile: Profile::Compat },
+            readonly,
+            &volumes,
+        )
     }
 
     /// `TYPE SOURCE OPTION,…` of what is mounted on `destination`.

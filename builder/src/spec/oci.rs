@@ -8,6 +8,8 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use super::seccomp::Seccomp;
+
 use crate::config::{BlockIo, Cpu, DeviceRule, HugepageLimit, IdMapping, Memory, Network, Pids};
 
 /// The version of the specification that is written.
@@ -113,6 +115,8 @@ pub(super) struct Linux {
     pub namespaces: Vec<Namespace>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub devices: Vec<Device>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub seccomp: Option<Seccomp>,
     #[serde(skip_serializing_if = "String::is_empty")]
     pub rootfs_propagation: String,
     #[serde(skip_serializing_if = "Vec::is_empty")]

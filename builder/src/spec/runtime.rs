@@ -87,6 +87,7 @@ fn mount(destination: &str, kind: &str, source: &str, options: &[String]) -> Mou
 mod tests {
     use super::*;
     use crate::config::Overrides;
+    use crate::spec::Profile;
 
     #[test]
     fn each_field_and_each_namespace_is_taken_by_itself() {
@@ -96,7 +97,7 @@ mod tests {
         let label = Overrides::from_label(
             r#"{"runtime":{"mkdir":["/l"],"cgroups":["l"],"namespace":"l","bindNS":{"net":"/l","pid":"/l"}}}"#,
         );
-        let made = runtime(Layers { yaml: &yaml.unwrap(), label: &label.unwrap() });
+        let made = runtime(Layers { yaml: &yaml.unwrap(), label: &label.unwrap(), profile: Profile::Compat });
         assert_eq!(made.mkdir, ["/y"]);
         assert!(made.cgroups.is_empty());
         assert_eq!(made.namespace, "l");

@@ -115,6 +115,7 @@ mod tests {
 
     use super::*;
     use crate::config::Overrides;
+    use crate::spec::Profile;
 
     fn image(config: serde_json::Value) -> ImageConfiguration {
         let json = serde_json::json!({
@@ -134,7 +135,12 @@ mod tests {
         let image = ImageInfo { config: &config, healthcheck, passwd: None, group: None };
         let (yaml, label) = (Overrides::from_label(yaml).unwrap(), Overrides::from_label(label).unwrap());
         let mut runtime = Runtime::default();
-        supervision(&mut runtime, Layers { yaml: &yaml, label: &label }, &image, section)?;
+        supervision(
+            &mut runtime,
+            Layers { yaml: &yaml, label: &label, profile: Profile::Compat },
+            &image,
+            section,
+        )?;
         let mut json = serde_json::to_value(runtime).unwrap();
         for key in ["cgroups", "mounts", "mkdir", "interfaces", "bindNS", "namespace"] {
             json.as_object_mut().unwrap().remove(key);

@@ -47,7 +47,21 @@ fn info(config: &ImageConfiguration) -> ImageInfo<'_> {
 /// The bundle of the first service of `yaml`.
 fn first(yaml: &str, image: &ImageConfiguration) -> Result<Bundle, SpecError> {
     let config = read(yaml);
-    bundle(&config.services[0], &info(image), &Ids::assign(&config), &config.volumes, Section::Services)
+    bundle(
+        &config.services[0],
+        &info(image),
+        &Ids::assign(&config),
+        &config.volumes,
+        Section::Services,
+        Profile::Compat,
+    )
+}
+
+/// The same on a hardened machine.
+fn hardened(yaml: &str, image: &ImageConfiguration) -> Result<Bundle, SpecError> {
+    let config = read(yaml);
+    let ids = Ids::assign(&config);
+    bundle(&config.services[0], &info(image), &ids, &[], Section::Services, Profile::Hardened)
 }
 
 fn service(lines: &str) -> String {
@@ -97,12 +111,68 @@ fn golden_a_read_only_package_with_a_label() {
 }
 
 #[test]
+fn golden_a_hardened_service() {
+    let label =
+        r#"{"capabilities":["CAP_CHOWN","CAP_NET_BIND_SERVICE"],"binds":["/var/x:/x","/etc:/etc:ro"]}"#;
+    let image = image(serde_json::json!({"Cmd": ["/bin/s"]}), Some(label));
+    let made = hardened(&service(""), &image).unwrap();
+    golden_bundle("hardened", &made, "/containers/services/s", None);
+}
+
+#[test]
+fn a_hardened_service_gets_what_it_asks_for_by_name() {
+    let image = image(serde_json::json!({"Cmd": ["/bin/s"]}), None);
+    let unlimited = serde_json::json!({"memory": {"limit": -1}, "pids": {"limit": -1}});
+    for (asked, field, got) in [
+        ("seccomp: unconfined", "/linux/seccomp", serde_json::Value::Null),
+        ("noNewPrivileges: false", "/process/noNewPrivileges", serde_json::Value::Null),
+        ("maskedPaths: []", "/linux/maskedPaths", serde_json::Value::Null),
+        ("readonlyPaths: [/proc/bus]", "/linux/readonlyPaths", serde_json::json!(["/proc/bus"])),
+        ("cgroupns: host", "/linux/namespaces", serde_json::json!([{"type": "pid"}, {"type": "mount"}])),
+        ("resources: {memory: {limit: -1}, pids: {limit: -1}}", "/linux/resources", unlimited),
+        ("binds: ['/x:/x:rw,rshared']", "/mounts/5/options", serde_json::json!(["rw", "rshared", "rbind"])),
+        (
+            "capabilities: [all]\nambient: [CAP_BPF]",
+            "/process/capabilities/inheritable",
+            serde_json::json!(["CAP_BPF"]),
+        ),
+    ] {
+        let made = hardened(&service(asked), &image).unwrap_or_else(|error| panic!("{error}\n{asked}"));
+        let json: serde_json::Value = serde_json::from_str(&made.config_json).unwrap();
+        assert_eq!(json.pointer(field).unwrap_or(&serde_json::Value::Null), &got, "{asked}");
+    }
+    let labelled = json_of(&service("seccomp: default\ncgroupns: new"), &image);
+    assert_eq!(labelled["linux"]["seccomp"]["defaultAction"], "SCMP_ACT_ERRNO");
+    assert_eq!(labelled["linux"]["namespaces"][2], serde_json::json!({"type": "cgroup"}));
+}
+
+#[test]
+fn a_label_cannot_ask_a_hardened_machine_for_everything() {
+    for label in [r#"{"capabilities":["all"]}"#, r#"{"capabilities.add":["ALL"]}"#, r#"{"ambient":["all"]}"#]
+    {
+        let image = image(serde_json::json!({"Cmd": ["/bin/s"]}), Some(label));
+        assert_eq!(hardened(&service(""), &image).unwrap_err().fault, Fault::AllCapabilities, "{label}");
+        assert!(first(&service(""), &image).is_ok());
+    }
+    let image = image(serde_json::json!({"Cmd": ["/bin/s"]}), Some(r#"{"capabilities":["all"]}"#));
+    for asked in ["capabilities: [all]", "capabilities: [CAP_KILL]", "capabilities: []"] {
+        assert!(hardened(&service(asked), &image).is_ok(), "{asked}");
+    }
+}
+
+#[test]
 fn golden_every_field() {
     let config = read(include_str!("../../tests/data/every-field.yml"));
     let image = image(serde_json::json!({"User": "web"}), None);
-    let made =
-        bundle(&config.services[0], &info(&image), &Ids::assign(&config), &config.volumes, Section::Services)
-            .unwrap();
+    let made = bundle(
+        &config.services[0],
+        &info(&image),
+        &Ids::assign(&config),
+        &config.volumes,
+        Section::Services,
+        Profile::Compat,
+    )
+    .unwrap();
     golden_bundle("every-field", &made, "/containers/services/everything", None);
 }
 
@@ -215,8 +285,15 @@ fn the_same_input_gives_the_same_bytes() {
     let config = read(include_str!("../../tests/data/every-field.yml"));
     let image = image(serde_json::json!({}), None);
     let make = || {
-        bundle(&config.services[0], &info(&image), &Ids::assign(&config), &config.volumes, Section::Services)
-            .unwrap()
+        bundle(
+            &config.services[0],
+            &info(&image),
+            &Ids::assign(&config),
+            &config.volumes,
+            Section::Services,
+            Profile::Compat,
+        )
+        .unwrap()
     };
     assert_eq!(make(), make());
 }
@@ -227,7 +304,7 @@ proptest! {
         let config = read(&service(""));
         let image = image(serde_json::json!({"Cmd": ["/c"], "User": user}), Some(&label));
         let info = ImageInfo { config: &image, healthcheck: None, passwd: Some(&passwd), group: Some(&passwd) };
-        if let Err(error) = bundle(&config.services[0], &info, &Ids::assign(&config), &config.volumes, Section::Services) {
+        if let Err(error) = bundle(&config.services[0], &info, &Ids::assign(&config), &config.volumes, Section::Services, Profile::Compat) {
             prop_assert!(error.to_string().starts_with("a.yml:2:11: s (i): "));
         }
     }

@@ -124,6 +124,7 @@ fn memberships(text: &str, name: &str, own: u32) -> Vec<u32> {
 mod tests {
     use super::*;
     use crate::config::{Id, Overrides};
+    use crate::spec::Profile;
 
     const PASSWD: &str = "root:x:0:0:root:/root:/bin/sh\nbroken\nweb:x:33:34::/:/bin/false\nnum:x:7:8::/:\n";
     const GROUP: &str = "root:x:0:\nweb:x:34:\ntls:x:50:num,web\nlog:x:40:web\nbroken:x\n";
@@ -178,7 +179,7 @@ mod tests {
             (with(Some(1), None), with(Some(2), Some(3)), is(1, 3, &[])),
             (with(None, Some(4)), with(None, None), is(33, 4, &[40, 50])),
         ] {
-            let layers = Layers { yaml: &yaml, label: &label };
+            let layers = Layers { yaml: &yaml, label: &label, profile: Profile::Compat };
             assert_eq!(user(&layers, "web", ACCOUNTS, &Ids::default()), Ok(expected), "{yaml:?} {label:?}");
         }
     }
@@ -186,7 +187,7 @@ mod tests {
     #[test]
     fn a_given_uid_spares_the_look_up_of_the_images_user() {
         let yaml = Overrides { uid: Some(Id::ROOT), ..Overrides::default() };
-        let layers = Layers { yaml: &yaml, label: &Overrides::default() };
+        let layers = Layers { yaml: &yaml, label: &Overrides::default(), profile: Profile::Compat };
         assert_eq!(user(&layers, "unknown", Accounts::default(), &Ids::default()), Ok(is(0, 0, &[])));
     }
 }

@@ -71,6 +71,16 @@ pub(super) const OVERRIDES: &[Field] = &[
     optional("runtime", Kind::Object(&[RUNTIME]), "What init prepares around the container."),
 ];
 
+/// What it may ask the kernel for, in the words of Docker's command line.
+pub(super) const ISOLATION: &[Field] = &[
+    optional("cgroupns", NAMESPACE, "cgroup namespace: `host` (or `root`), `new`, or a path."),
+    optional(
+        "seccomp",
+        Kind::Text(Form::OneOf(&["default", "unconfined"])),
+        "Which system calls are allowed: `default`, or all where it is `unconfined`.",
+    ),
+];
+
 /// How it is looked after.
 pub(super) const SUPERVISION: &[Field] = &[
     optional(

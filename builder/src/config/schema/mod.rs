@@ -1,7 +1,7 @@
 //! The keys of the YAML and the kinds of their values, as data: what is read is held against them, and editors get
 //! them as a JSON schema.
 //!
-//! Source: LinuxKit's documentation and JSON schema; [`container::SUPERVISION`] and [`container::ORDER`] are ours.
+//! Source: LinuxKit's documentation and JSON schema; [`container::ISOLATION`], [`container::SUPERVISION`] and [`container::ORDER`] are ours.
 //! Keys are case-sensitive.
 
 mod container;
@@ -9,7 +9,7 @@ mod form;
 mod json;
 mod resources;
 
-use container::{CONTAINER, ORDER, OVERRIDES, SUPERVISION};
+use container::{CONTAINER, ISOLATION, ORDER, OVERRIDES, SUPERVISION};
 use form::{FILE_PATH, IMAGE, MODE, VOLUME_NAME};
 
 pub(super) use form::Form;
@@ -81,10 +81,10 @@ const SECTIONS: &[Field] = &[
 ];
 
 /// The label `org.mobyproject.config` of an image, which knows nothing of the machine's other containers.
-pub(super) static LABEL: Kind = Kind::Object(&[OVERRIDES, SUPERVISION]);
+pub(super) static LABEL: Kind = Kind::Object(&[OVERRIDES, ISOLATION, SUPERVISION]);
 
 /// A section of containers. [`BELONGS`] says which keys may stand in which.
-const CONTAINERS: Kind = Kind::List(&Kind::Object(&[CONTAINER, OVERRIDES, SUPERVISION, ORDER]));
+const CONTAINERS: Kind = Kind::List(&Kind::Object(&[CONTAINER, OVERRIDES, ISOLATION, SUPERVISION, ORDER]));
 
 /// The keys that only some sections of containers have.
 pub(super) const BELONGS: [(&str, &[&str]); 8] = [
