@@ -51,7 +51,7 @@ pub fn fetch(
         return Err(BuildError::Missing(unbuilt));
     }
     let mut unpulled = Vec::new();
-    for Wanted { image_use, reference, arch } in wanted.iter().filter(|it| !it.image_use.is_package) {
+    for Wanted { image_use, reference, arch } in wanted.iter().filter(|it| it.image_use.is_pulled()) {
         let state = state(cache, reference, arch)
             .map_err(|source| BuildError::Image { spot: image_use.spot.clone(), source: source.into() })?;
         // What is named by its digest is never another one.

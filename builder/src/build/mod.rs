@@ -14,6 +14,7 @@ mod files;
 mod furnish;
 mod images;
 mod kernel;
+mod local;
 #[cfg(test)]
 mod tests;
 
@@ -31,6 +32,7 @@ pub use error::{BuildError, FileFault, MissingImage, UnpulledImage};
 pub use fetch::{Asked, When, fetch};
 use furnish::Role;
 use images::Images;
+pub use local::take_local;
 
 /// Where Alpine's package manager keeps what is installed. Every image brings its own, and the machine has all.
 const APK_INSTALLED: &[u8] = b"lib/apk/db/installed";

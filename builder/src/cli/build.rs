@@ -61,7 +61,7 @@ pub struct Options {
 pub fn run(options: &Options, context: &Context) -> Outcome {
     let formats = options.formats()?;
     output::distinct(&options.prefix(), &formats)?;
-    let config = context.load(&source::read_all(&options.files)?)?;
+    let mut config = context.load(&source::read_all(&options.files)?)?;
     if options.dry_run {
         context.terminal.print(config.to_yaml()?.trim_end())?;
         return SUCCESS;
@@ -69,6 +69,7 @@ pub fn run(options: &Options, context: &Context) -> Outcome {
     let cache = context.cache()?;
     let choices =
         build::Options { trust: Policy::new(&config.trust, &options.trust_key)?, profile: options.profile };
+    build::take_local(&mut config, &cache)?;
     let when = if options.pull { When::Always } else { When::Missing };
     let registries = context.registries()?;
     let tell = &mut |asked: Asked<'_>| match asked {

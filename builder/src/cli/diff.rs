@@ -66,8 +66,9 @@ fn listing(
     if file != Path::new("-") && !file.extension().is_some_and(yaml) {
         return Ok(Listing::of_archive(file)?);
     }
-    let config = context.load(&[source::read(file)?])?;
-    let machine =
-        crate::build::assemble(&config, &context.cache()?, &options.arch, &crate::build::Options::default())?;
+    let mut config = context.load(&[source::read(file)?])?;
+    let cache = context.cache()?;
+    crate::build::take_local(&mut config, &cache)?;
+    let machine = crate::build::assemble(&config, &cache, &options.arch, &crate::build::Options::default())?;
     Ok(Listing::of_machine(&file.display().to_string(), &machine))
 }

@@ -43,9 +43,10 @@ struct NoConfiguration {
 
 pub fn run(options: &Options, context: &Context) -> Outcome {
     let sources = source::read_all(&options.files).map_err(explain)?;
-    let config = context.load(&sources)?;
-    let machine =
-        crate::build::assemble(&config, &context.cache()?, &options.arch, &crate::build::Options::default())?;
+    let mut config = context.load(&sources)?;
+    let cache = context.cache()?;
+    crate::build::take_local(&mut config, &cache)?;
+    let machine = crate::build::assemble(&config, &cache, &options.arch, &crate::build::Options::default())?;
     let mut inventory = Inventory::of(&machine, &config)?;
     if options.by_size {
         inventory.items.sort_by_key(|item| std::cmp::Reverse(item.share.bytes));

@@ -52,7 +52,12 @@ pub(super) fn append(config: &mut Config, document: &Document<'_>) -> Result<(),
 fn kernel(slot: &mut Option<Kernel>, node: &Node, document: &Document<'_>) {
     let kernel = slot.get_or_insert_with(|| Kernel {
         // The checks see to it that one of the sources names an image.
-        image: ImageUse { reference: String::new(), spot: document.spot(node.at), is_package: false },
+        image: ImageUse {
+            reference: String::new(),
+            spot: document.spot(node.at),
+            is_package: false,
+            local: None,
+        },
         cmdline: String::new(),
         binary: KERNEL_BINARY.to_owned(),
         tar: Some(KERNEL_TAR.to_owned()),
@@ -137,6 +142,7 @@ fn image(node: &Node, document: &Document<'_>) -> Option<ImageUse> {
         reference: node.text()?.to_owned(),
         spot: document.spot(node.at),
         is_package: document.packages.contains(&node.at),
+        local: document.local_images.iter().find(|(at, _)| *at == node.at).map(|(_, image)| image.clone()),
     })
 }
 

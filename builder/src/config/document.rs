@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use super::local_image::LocalImage;
 use super::problem::{Place, Problem, Spot};
 use super::yaml::{self, Node, Value};
 
@@ -26,6 +27,8 @@ pub(super) struct Document<'s> {
     pub root: Node,
     /// Where `@pkg:` was written.
     pub packages: Vec<Place>,
+    /// The images that are in files, and where they are written.
+    pub local_images: Vec<(Place, LocalImage)>,
     /// What is wrong with it.
     pub problems: Vec<Problem>,
     /// What the user should know.
@@ -37,8 +40,9 @@ impl<'s> Document<'s> {
     pub fn read(name: &str, text: &'s str, dir: Option<PathBuf>) -> Self {
         let root = Node { at: Place { line: 1, column: 1 }, source: 0..0, value: Value::Map(Vec::new()) };
         let (problems, warnings) = (Vec::new(), Vec::new());
-        let packages = Vec::new();
-        let mut document = Document { name: name.into(), text, dir, root, packages, problems, warnings };
+        let (packages, local_images) = (Vec::new(), Vec::new());
+        let mut document =
+            Document { name: name.into(), text, dir, root, packages, local_images, problems, warnings };
         match yaml::parse(text) {
             Ok(Some(root)) => document.root = root,
             Ok(None) => document.problem(Place { line: 1, column: 1 }, "the file is empty".to_owned()),

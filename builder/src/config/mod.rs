@@ -10,6 +10,7 @@
 mod check;
 mod decode;
 mod document;
+mod local_image;
 mod order;
 mod overrides;
 mod packages;
@@ -31,6 +32,7 @@ use document::Document;
 use yaml::Value;
 
 pub use document::MAX_PROBLEMS;
+pub use local_image::{LocalForm, LocalImage};
 pub use overrides::{BindNamespaces, Device, IdMapping, LABEL, Mount, Overrides, RuntimeOverrides};
 pub use packages::PackageResolver;
 pub use period::Period;
@@ -55,7 +57,7 @@ pub struct Source {
     pub name: String,
     /// The YAML.
     pub text: String,
-    /// What `@pkg:` is relative to; `None` if it did not come from a local file.
+    /// What `@pkg:` and images in files are relative to; `None` if it did not come from a local file.
     pub dir: Option<PathBuf>,
 }
 
@@ -79,6 +81,7 @@ pub fn load(sources: &[Source], packages: &dyn PackageResolver) -> Result<Loaded
         drop_empty_sections(document);
         check::check(document, &schema::CONFIG);
         packages::resolve(document, packages);
+        local_image::locate(document);
     }
     rules::check(&mut documents);
     order::check(&mut documents);

@@ -60,7 +60,7 @@ fn replacement(
 }
 
 /// Every node in the place of an image.
-fn image_nodes(root: &mut Node) -> impl Iterator<Item = &mut Node> {
+pub(super) fn image_nodes(root: &mut Node) -> impl Iterator<Item = &mut Node> {
     let entries = match &mut root.value {
         Value::Map(entries) => entries.as_mut_slice(),
         _ => &mut [],

@@ -5,6 +5,7 @@ use std::fmt;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde::{Deserialize, Deserializer, de};
 
+use super::local_image::LocalImage;
 use super::overrides::Overrides;
 use super::problem::Spot;
 use super::yaml;
@@ -87,6 +88,16 @@ pub struct ImageUse {
     pub spot: Spot,
     /// Whether `@pkg:` named it: then it is built from its directory, and no registry is asked for it.
     pub is_package: bool,
+    /// The file that it is in, if it is in one: then no registry is asked for it either.
+    pub local: Option<LocalImage>,
+}
+
+impl ImageUse {
+    /// Whether it is a registry that has it.
+    #[must_use]
+    pub fn is_pulled(&self) -> bool {
+        !self.is_package && self.local.is_none()
+    }
 }
 
 impl fmt::Display for ImageUse {

@@ -18,6 +18,7 @@ use std::time::UNIX_EPOCH;
 
 use super::ImageError;
 use super::digest::{Digest, Hashing};
+use super::removal::{Freed, remove_file};
 
 /// The directories of a cache.
 #[derive(Debug, Clone)]
@@ -111,11 +112,18 @@ impl Directories {
             Err(fs::TryLockError::WouldBlock) => return Ok(()),
             Err(fs::TryLockError::Error(error)) => return Err(ImageError::io("lock", &path)(error)),
         }
-        for entry in left {
-            let path = entry.map_err(ImageError::io("read", &tmp))?.path();
-            fs::remove_file(&path).map_err(ImageError::io("remove", &path))?;
+        drop(left);
+        self.remove_partial().map(drop)
+    }
+
+    /// Removes what killed writers left. The caller holds the lock for removing.
+    pub(super) fn remove_partial(&self) -> Result<Freed, ImageError> {
+        let tmp = self.tmp();
+        let mut freed = Freed::default();
+        for entry in fs::read_dir(&tmp).map_err(ImageError::io("read", &tmp))? {
+            freed += remove_file(&entry.map_err(ImageError::io("read", &tmp))?.path())?;
         }
-        Ok(())
+        Ok(freed)
     }
 
     /// A file that is not there until [`NewFile::publish`]. The caller holds [`Self::lock_adding`].
@@ -126,7 +134,7 @@ impl Directories {
             let nanoseconds = UNIX_EPOCH.elapsed().unwrap_or_default().as_nanos();
             let count = COUNT.fetch_add(1, Ordering::Relaxed);
             let path = self.tmp().join(format!("{}-{nanoseconds}-{count}", process::id()));
-            match OpenOptions::new().write(true).create_new(true).open(&path) {
+            match OpenOptions::new().read(true).write(true).create_new(true).open(&path) {
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
                 Err(error) => return Err(ImageError::io("create", &path)(error)),
                 Ok(file) => return Ok(NewFile { file, path, published: false }),
@@ -187,6 +195,11 @@ pub(super) struct NewFile {
 }
 
 impl NewFile {
+    /// The same file for reading by offset, while this lives.
+    pub(super) fn reader(&self) -> io::Result<File> {
+        self.file.try_clone()
+    }
+
     /// Makes it durable and gives it its name, replacing what was there.
     pub(super) fn publish(mut self, path: &Path) -> Result<(), ImageError> {
         self.file.sync_all().map_err(ImageError::io("write", path))?;

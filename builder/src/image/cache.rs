@@ -1,6 +1,6 @@
 //! The image cache: an OCI image layout that several processes may use at once.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::{env, fmt, fs};
@@ -10,7 +10,7 @@ use oci_spec::image::{Arch, Descriptor};
 use super::blobs::Directories;
 use super::digest::Digest;
 use super::document::{Documents, Manifest};
-use super::{Image, ImageError, Layer, Reference, VerifiedFile, index, layer};
+use super::{Image, ImageError, Layer, Reference, VerifiedFile, index};
 
 /// A directory of images.
 ///
@@ -116,7 +116,7 @@ impl Cache {
 
     /// The descriptors that a reference may mean: entries of that name, or, for a digest, whatever has this
     /// digest in the same repository.
-    fn candidates(
+    pub(super) fn candidates(
         &self,
         reference: &Reference,
         documents: &Documents<'_>,
@@ -175,77 +175,6 @@ impl Cache {
         });
         entries.push(index::named(descriptor, reference));
         index::store(&self.dirs, entries)
-    }
-
-    /// Takes a name out of the cache with the signatures of what it named, and removes every blob that no other name
-    /// leads to. Says whether the name was there.
-    ///
-    /// # Errors
-    /// When the index cannot be changed or a file cannot be removed.
-    pub fn remove(&self, reference: &Reference) -> Result<bool, ImageError> {
-        let _removing = self.dirs.lock_removing()?;
-        let lock = self.dirs.lock_index()?;
-        let (removed, mut kept): (Vec<_>, Vec<_>) = index::load(&self.dirs)?
-            .into_iter()
-            .partition(|entry| index::reference(entry).as_ref() == Some(reference));
-        if removed.is_empty() {
-            return Ok(false);
-        }
-        self.drop_signatures(reference, &removed, &mut kept);
-        // First the name, then what it named: whoever is killed in between leaves blobs without a name, which the
-        // next removal takes away, never a name without blobs.
-        index::store(&self.dirs, kept.clone())?;
-        drop(lock);
-        let used = self.used(&kept)?;
-        layer::remove_unused(&self.dirs.blobs(), |digest| used.contains(&digest))?;
-        layer::remove_expanded(self, |digest| used.contains(&digest))?;
-        Ok(true)
-    }
-
-    /// Removes every image, and all that was made of them.
-    ///
-    /// # Errors
-    /// When the index cannot be changed or a file cannot be removed.
-    pub fn clean(&self) -> Result<(), ImageError> {
-        let _removing = self.dirs.lock_removing()?;
-        let lock = self.dirs.lock_index()?;
-        index::store(&self.dirs, Vec::new())?;
-        drop(lock);
-        layer::remove_unused(&self.dirs.blobs(), |_| false)?;
-        layer::remove_expanded(self, |_| false)?;
-        layer::remove_unused(&self.dirs.segments(), |_| false)
-    }
-
-    /// Every blob and every diff id that these entries lead to. What cannot be read leads nowhere.
-    fn used(&self, entries: &[Descriptor]) -> Result<HashSet<Digest>, ImageError> {
-        let mut used = HashSet::new();
-        for entry in entries {
-            let name = index::name(entry).unwrap_or("without a name");
-            let documents = Documents { dirs: &self.dirs, image: name };
-            used.extend(documents.digest(entry, "manifest"));
-            let children = match documents.manifests(entry) {
-                Err(error @ ImageError::Io { .. }) => return Err(error),
-                children => children.unwrap_or_default(),
-            };
-            for child in children {
-                used.extend(documents.digest(&child, "manifest"));
-                let manifest = match documents.manifest_alone(&child) {
-                    Err(error @ ImageError::Io { .. }) => return Err(error),
-                    Err(_) => continue,
-                    Ok(manifest) => manifest,
-                };
-                used.extend(documents.digest(manifest.config(), "configuration"));
-                for layer in manifest.layers() {
-                    used.extend(documents.digest(layer, "layer"));
-                }
-                if let Ok(config) = documents.manifest(&child) {
-                    used.extend(
-                        config.config.rootfs().diff_ids().iter().filter_map(|id| id.parse::<Digest>().ok()),
-                    );
-                }
-            }
-        }
-        Ok(used)
     }
 }
 

@@ -59,6 +59,14 @@ pub enum ImageError {
         /// Platforms that are there.
         found: String,
     },
+    /// There is no image of this name.
+    #[error(
+        "the cache has no image {image}; `lkb cache ls` shows what it has, `lkb cache pull` brings others"
+    )]
+    Absent {
+        /// The name.
+        image: String,
+    },
     /// Expanding a layer would take more than any real layer does.
     #[error("image {image}: layer {digest} expands to more than {limit} bytes")]
     Expansion {

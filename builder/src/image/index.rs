@@ -12,6 +12,8 @@ use super::{ImageError, Reference};
 
 /// The annotation that names an image in an OCI layout.
 pub(super) const REF_NAME: &str = "org.opencontainers.image.ref.name";
+/// The annotation that says which file of this machine an image is from.
+const FILE: &str = "lkb.image.file";
 const HEADER: &[u8] = br#"{"imageLayoutVersion":"1.0.0"}"#;
 
 /// Makes the layout's fixed parts where they are missing.
@@ -71,4 +73,19 @@ pub(super) fn named(descriptor: &Descriptor, reference: &Reference) -> Descripto
     let mut named = descriptor.clone();
     named.set_annotations(Some(HashMap::from([(REF_NAME.to_owned(), reference.to_string())])));
     named
+}
+
+/// As [`named`], for an image that was taken from a file.
+pub(super) fn pinned(descriptor: &Descriptor, reference: &Reference, file: &str) -> Descriptor {
+    let mut named = descriptor.clone();
+    named.set_annotations(Some(HashMap::from([
+        (REF_NAME.to_owned(), reference.to_string()),
+        (FILE.to_owned(), file.to_owned()),
+    ])));
+    named
+}
+
+/// The file that an entry is from, if it is from one.
+pub(super) fn file(descriptor: &Descriptor) -> Option<&str> {
+    descriptor.annotations().as_ref()?.get(FILE).map(String::as_str)
 }

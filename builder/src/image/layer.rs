@@ -1,6 +1,5 @@
 //! Layers as verified, uncompressed files.
 
-use std::fs;
 use std::io::{self, Read, Write};
 use std::num::NonZero;
 use std::path::Path;
@@ -22,10 +21,37 @@ const ZSTD: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 /// Bytes that are expanded at a time.
 const CHUNK: usize = 256 << 10;
 
-enum Compression {
+/// How a blob or an archive is compressed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Compression {
     None,
     Gzip,
     Zstd,
+}
+
+impl Compression {
+    /// By the first four bytes, or as many as there are.
+    pub(super) fn of(start: &[u8]) -> Self {
+        match start {
+            start if start.starts_with(&ZSTD) => Self::Zstd,
+            start if start.starts_with(&GZIP) => Self::Gzip,
+            _ => Self::None,
+        }
+    }
+
+    /// Expands what is compressed so.
+    pub(super) fn expand<'a>(self, compressed: impl Read + 'a) -> io::Result<Box<dyn Read + 'a>> {
+        Ok(match self {
+            Self::None => Box::new(compressed),
+            Self::Gzip => Box::new(MultiGzDecoder::new(io::BufReader::with_capacity(CHUNK, compressed))),
+            Self::Zstd => Box::new(zstd::Decoder::new(compressed)?),
+        })
+    }
+}
+
+/// Most bytes that so many compressed ones may become.
+pub(super) fn most_expanded(compressed: u64, most: u64) -> u64 {
+    compressed.saturating_mul(MAX_EXPANSION).clamp(FREE_EXPANSION.min(most), most)
 }
 
 impl Cache {
@@ -118,16 +144,11 @@ impl Cache {
             Err(VerifyError::Fault(_)) => {}
             Err(VerifyError::Io(error)) => return Err(ImageError::io("read", &path)(error)),
         }
-        let limit = layer.size.saturating_mul(MAX_EXPANSION).clamp(FREE_EXPANSION, MAX_LAYER);
+        let limit = most_expanded(layer.size, MAX_LAYER);
         let _adding = self.dirs.lock_adding()?;
-        let compressed = blob.stretch(0, blob.len());
-        let mut expanded: Box<dyn Read + '_> = match compression {
-            Compression::Zstd => Box::new(
-                zstd::Decoder::new(compressed)
-                    .map_err(|error| unusable(format!("cannot be expanded: {error}")))?,
-            ),
-            _ => Box::new(MultiGzDecoder::new(io::BufReader::with_capacity(CHUNK, compressed))),
-        };
+        let mut expanded = compression
+            .expand(blob.stretch(0, blob.len()))
+            .map_err(|error| unusable(format!("cannot be expanded: {error}")))?;
         let mut new = Hashing::new(self.dirs.create()?);
         let mut chunk = vec![0; CHUNK];
         loop {
@@ -165,27 +186,5 @@ fn compression(blob: &VerifiedFile) -> io::Result<Compression> {
     let mut magic = [0; 4];
     let n = blob.len().min(4) as usize;
     blob.read_exact_at(&mut magic[..n], 0)?;
-    Ok(match magic {
-        ZSTD => Compression::Zstd,
-        [a, b, ..] if [a, b] == GZIP => Compression::Gzip,
-        _ => Compression::None,
-    })
-}
-
-/// Removes expanded layers that no image has any more. The caller holds the lock for removing.
-pub(super) fn remove_expanded(cache: &Cache, used: impl Fn(Digest) -> bool) -> Result<(), ImageError> {
-    remove_unused(&cache.dirs.all_expanded(), used)
-}
-
-/// Removes the files of a directory whose names are digests that are not in use.
-pub(super) fn remove_unused(dir: &Path, used: impl Fn(Digest) -> bool) -> Result<(), ImageError> {
-    for entry in fs::read_dir(dir).map_err(ImageError::io("read", dir))? {
-        let entry = entry.map_err(ImageError::io("read", dir))?;
-        let digest =
-            entry.file_name().to_str().and_then(|name| format!("sha256:{name}").parse::<Digest>().ok());
-        if !digest.is_some_and(&used) {
-            fs::remove_file(entry.path()).map_err(ImageError::io("remove", &entry.path()))?;
-        }
-    }
-    Ok(())
+    Ok(Compression::of(&magic[..n]))
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use oci_spec::image::{MediaType, PlatformBuilder};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::document::Documents;
 use super::{Cache, Digest, ImageError, Layer, Reference, VerifiedFile, index};
@@ -25,6 +25,16 @@ impl Cache {
     /// # Errors
     /// When the image is not in the cache for one of the platforms, or a blob is missing or damaged.
     pub fn layout(&self, reference: &Reference, platforms: &[String]) -> Result<Layout, ImageError> {
+        self.layout_called(reference, platforms, json!({index::REF_NAME: reference.to_string()}))
+    }
+
+    /// As [`Self::layout`], with these annotations at the image's name.
+    pub(super) fn layout_called(
+        &self,
+        reference: &Reference,
+        platforms: &[String],
+        annotations: Value,
+    ) -> Result<Layout, ImageError> {
         let image = reference.to_string();
         let mut blobs = Vec::new();
         let mut manifests = Vec::new();
@@ -33,11 +43,8 @@ impl Cache {
             // Architectures may have a variant after a second slash: the architecture decides here.
             let name = platform.strip_prefix("linux/").unwrap_or(platform);
             let name = name.split('/').next().unwrap_or(name);
-            let manifest = self.find(reference, name)?.ok_or_else(|| ImageError::Platform {
-                image: image.clone(),
-                wanted: name.into(),
-                found: "no platform".into(),
-            })?;
+            let manifest =
+                self.find(reference, name)?.ok_or_else(|| ImageError::Absent { image: image.clone() })?;
             images.push([manifest.named, manifest.digest]);
             for descriptor in [&manifest.descriptor, manifest.manifest.config()]
                 .into_iter()
@@ -79,14 +86,19 @@ impl Cache {
                 top
             }
         };
-        top["annotations"] = json!({index::REF_NAME: image});
+        top["annotations"] = annotations;
         let index = json!({"schemaVersion": 2, "mediaType": MediaType::ImageIndex, "manifests": [top]});
         documents.push(("index.json".into(), index.to_string().into_bytes()));
         Ok(Layout { documents, blobs, images })
     }
 
     /// One blob, as it is.
-    fn blob(&self, image: &str, digest: Digest, size: u64) -> Result<Arc<VerifiedFile>, ImageError> {
+    pub(super) fn blob(
+        &self,
+        image: &str,
+        digest: Digest,
+        size: u64,
+    ) -> Result<Arc<VerifiedFile>, ImageError> {
         let plain = Layer { blob: digest, size, diff_id: digest };
         self.layer_named(image, &plain)
     }

@@ -15,6 +15,8 @@ pub const FREE_EXPANSION: u64 = 1 << 30;
 /// Beyond [`FREE_EXPANSION`], a layer may expand to this many times its compressed size. Real layers
 /// stay below 20; a layer of zeros reaches 1000 with gzip and 30 000 with zstd.
 pub const MAX_EXPANSION: u64 = 200;
+/// Most bytes of an archive of images, expanded.
+pub const MAX_ARCHIVE: u64 = 64 << 30;
 /// Most entries of one layer.
 pub const MAX_ENTRIES: usize = 500_000;
 /// Most bytes that the names, link targets and extended attributes of one layer may take together.

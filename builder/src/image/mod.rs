@@ -6,6 +6,7 @@ mod cache;
 mod digest;
 mod document;
 mod error;
+mod export;
 #[cfg(test)]
 pub(crate) mod fixture;
 mod healthcheck;
@@ -16,6 +17,7 @@ mod layout;
 pub mod limits;
 mod reference;
 pub mod registry;
+mod removal;
 mod segments;
 mod signature;
 #[cfg(test)]
@@ -28,9 +30,12 @@ pub use archive::{ArchiveError, Entry, EntryKind, ReadAt, entries};
 pub use cache::{Cache, Listed};
 pub use digest::{Digest, DigestError, Hashing};
 pub use error::{Fault, ImageError};
+pub use export::Exported;
 pub use healthcheck::Healthcheck;
+pub use import::Form;
 pub use layout::Layout;
 pub use reference::{Reference, ReferenceError};
+pub use removal::Freed;
 pub use signature::{BUNDLE, Signed, signatures_tag};
 pub use verified::{Stretch, VerifiedFile, VerifyError};
 

@@ -1,6 +1,7 @@
 //! Image references: `x`, `org/x:tag`, `registry:5000/org/x@sha256:…`.
 
 use std::fmt;
+use std::path::Path;
 use std::str::FromStr;
 
 use super::digest::{Digest, DigestError};
@@ -13,6 +14,8 @@ const DEFAULT_ORGANISATION: &str = "library";
 const DEFAULT_TAG: &str = "latest";
 /// Longest name (registry and repository), in bytes (distribution/reference, `NameTotalLengthMax`).
 const MAX_NAME: usize = 255;
+/// How much of a file's name becomes part of an image's, in characters.
+const MAX_FILE_NAME: usize = 100;
 /// Longest tag, in bytes (OCI distribution-spec, "Pulling manifests").
 const MAX_TAG: usize = 128;
 
@@ -82,6 +85,27 @@ impl Reference {
     #[must_use]
     pub fn digest(&self) -> Option<Digest> {
         self.digest
+    }
+
+    /// What an image in a file is called that does not say its name: `localhost/` and the file's name.
+    #[must_use]
+    pub fn of_file(path: &Path) -> Self {
+        let stem = path.file_stem().unwrap_or_default().to_string_lossy().to_ascii_lowercase();
+        let kept = |c: char| if c.is_ascii_alphanumeric() { c } else { '-' };
+        let name: String = stem.chars().map(kept).take(MAX_FILE_NAME).collect();
+        let name = name.trim_matches('-');
+        Self {
+            registry: "localhost".into(),
+            repository: if name.is_empty() { "image".into() } else { name.into() },
+            tag: None,
+            digest: None,
+        }
+    }
+
+    /// The same name for exactly this manifest or index.
+    #[must_use]
+    pub fn at(self, digest: Digest) -> Self {
+        Self { digest: Some(digest), ..self }
     }
 
     /// Registry and repository.

@@ -79,6 +79,25 @@ pub fn write_stream(
     job.finish().map(|_| Some(()))
 }
 
+/// Writes one file `dir/name`, whole or not at all.
+///
+/// # Errors
+/// When `write` fails, or the file cannot be written.
+pub fn write_whole(
+    dir: &Path,
+    name: &str,
+    write: impl FnOnce(&mut dyn Write) -> Result<(), OutputError>,
+) -> Result<(), OutputError> {
+    let (file, claim) = pending::create(dir, name, true)?;
+    let path = file.path().to_owned();
+    let mut out = BufWriter::with_capacity(1 << 20, file);
+    write(&mut out)?;
+    out.flush().map_err(OutputError::io("write", &path))?;
+    claim.sync()?;
+    claim.publish()?;
+    File::open(dir).and_then(|dir| dir.sync_all()).map_err(OutputError::io("sync", dir))
+}
+
 impl<'a> Job<'a> {
     /// A job without files yet.
     #[must_use]

@@ -13,6 +13,7 @@ mod fat32;
 mod gcp;
 pub mod gpt;
 pub mod grub;
+mod image;
 mod initrd;
 pub mod iso;
 mod job;
@@ -44,14 +45,15 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::image::ImageError;
-use crate::tree::{Content, Node, Origin, Tree};
+use crate::image::{Digest, ImageError};
+use crate::tree::{Content, LayerError, Node, Origin, Tree};
 
 pub use aws::Aws;
 pub use docker::Docker;
 pub use dynamic_vhd::DynamicVhd;
 pub use gcp::Gcp;
-pub use job::{Built, Job, write, write_stream};
+pub use image::{ImageFormat, write_image};
+pub use job::{Built, Job, write, write_stream, write_whole};
 pub use kernel_initrd::KernelInitrd;
 pub use kubevirt::KubeVirt;
 pub use pending::PendingFile;
@@ -190,6 +192,16 @@ pub enum OutputError {
         into: String,
         /// Why it failed.
         source: io::Error,
+    },
+    /// A layer of an image cannot be unpacked.
+    #[error("image {image}: layer {layer}: {source}")]
+    Layer {
+        /// The image.
+        image: String,
+        /// The blob.
+        layer: Digest,
+        /// Why.
+        source: Box<LayerError>,
     },
     /// A disk image cannot be made.
     #[error("cannot make {format}")]

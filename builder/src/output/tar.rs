@@ -55,7 +55,7 @@ pub(super) fn write_machine(
     out: &mut dyn Write,
     added: Option<(&str, &[u8])>,
 ) -> Result<(), OutputError> {
-    let mut archive = Archive { out, tree: &machine.root, written: HashSet::new() };
+    let mut archive = Archive { out, tree: &machine.root, marks: Marks::Origin, written: HashSet::new() };
     archive.boot(machine)?;
     // The order of the YAML; by path within an item.
     let mut order: Vec<(&TreePath, &Node)> = machine.root.iter().collect();
@@ -69,6 +69,22 @@ pub(super) fn write_machine(
     out.write_all(&END).map_err(OutputError::io("write", ARCHIVE.as_ref()))
 }
 
+/// Writes the archive of a tree that is no machine's, by path.
+pub(super) fn write_tree(tree: &Tree, out: &mut dyn Write) -> Result<(), OutputError> {
+    let mut archive = Archive { out, tree, marks: Marks::None, written: HashSet::new() };
+    for (path, node) in tree.iter() {
+        archive.entry(path, node)?;
+    }
+    out.write_all(&END).map_err(OutputError::io("write", ARCHIVE.as_ref()))
+}
+
+/// Whether entries say which part of a configuration they are from.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Marks {
+    Origin,
+    None,
+}
+
 /// Appends a file that comes from no item of the YAML.
 fn add(out: &mut dyn Write, name: &str, content: &[u8]) -> io::Result<()> {
     let size = content.len() as u64;
@@ -80,6 +96,7 @@ fn add(out: &mut dyn Write, name: &str, content: &[u8]) -> io::Result<()> {
 struct Archive<'a> {
     out: &'a mut dyn Write,
     tree: &'a Tree,
+    marks: Marks,
     written: HashSet<TreePath>,
 }
 
@@ -114,7 +131,7 @@ impl Archive<'_> {
 
     fn write(&mut self, path: &[u8], node: &Node) -> Result<(), OutputError> {
         self.written.insert(path.to_vec());
-        write_entry(self.out, path, node).map_err(|source| OutputError::Copy {
+        write_entry(self.out, path, node, self.marks).map_err(|source| OutputError::Copy {
             path: display(path),
             origin: node.origin.to_string(),
             into: ARCHIVE.into(),
@@ -123,7 +140,7 @@ impl Archive<'_> {
     }
 }
 
-fn write_entry(out: &mut dyn Write, path: &[u8], node: &Node) -> io::Result<()> {
+fn write_entry(out: &mut dyn Write, path: &[u8], node: &Node, marks: Marks) -> io::Result<()> {
     let mut name = path.to_vec();
     let mut link: &[u8] = &[];
     let mut content = None;
@@ -188,8 +205,10 @@ fn write_entry(out: &mut dyn Write, path: &[u8], node: &Node) -> io::Result<()> 
         let fits = text.len().min(MAX_NAME);
         field[..fits].copy_from_slice(&text[..fits]);
     }
-    records.add(b"LINUXKIT.location", node.origin.location.to_string().as_bytes());
-    records.add(b"LINUXKIT.source", node.origin.source.as_bytes());
+    if marks == Marks::Origin {
+        records.add(b"LINUXKIT.location", node.origin.location.to_string().as_bytes());
+        records.add(b"LINUXKIT.source", node.origin.source.as_bytes());
+    }
     for (name, value) in &node.xattrs {
         records.add(&[b"SCHILY.xattr.", &name[..]].concat(), value);
     }
@@ -223,6 +242,9 @@ impl Records {
     }
 
     fn write(&self, out: &mut dyn Write) -> io::Result<()> {
+        if self.0.is_empty() {
+            return Ok(());
+        }
         let mut header = Header::new_ustar();
         header.set_path("PaxHeaders/entry")?;
         header.set_entry_type(EntryType::XHeader);

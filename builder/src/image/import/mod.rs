@@ -1,50 +1,118 @@
 //! Images from elsewhere: OCI layouts (directories or tar archives) and `docker save` archives.
 
 mod docker;
+mod layout;
+mod names;
 mod source;
+mod spool;
+#[cfg(test)]
+mod tests;
 
-use std::fs::File;
-use std::io::{self, Read};
+use std::io::Read;
 use std::path::Path;
 
-use oci_spec::image::{Descriptor, ImageIndex, ImageManifest};
+use oci_spec::image::Descriptor;
 use serde::de::DeserializeOwned;
 
 use super::digest::Digest;
-use super::document::{is_index, is_manifest};
-use super::limits::{MAX_DOCUMENT, MAX_LAYER, MAX_LAYERS, MAX_MANIFESTS};
-use super::{Cache, ImageError, Reference, VerifiedFile, index};
+use super::limits::MAX_DOCUMENT;
+use super::{Cache, ImageError, Reference, index};
+pub(super) use layout::CONTAINERD_NAME;
 use source::Source;
 
-/// Where containerd and Docker put an image's full name; the OCI annotation then has the tag alone.
-const CONTAINERD_NAME: &str = "io.containerd.image.name";
+/// What a file with images is said to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// What `docker save` writes.
+    DockerArchive,
+    /// A tar archive of an OCI image layout.
+    OciArchive,
+    /// The directory of an OCI image layout.
+    OciDirectory,
+}
 
 impl Cache {
     /// Copies images into the cache and gives them their names, replacing what had these names. Every blob is
     /// verified while it is copied. Of an index, the platforms that the source has are copied.
     ///
-    /// `path` is an OCI layout directory, or an uncompressed tar archive of one, or of `docker save`. Without
-    /// `name`, images have the names that the source gives them.
+    /// `path` is an OCI layout directory, or a tar archive of one, or of `docker save`; archives may be compressed by
+    /// gzip or zstd. Without `name`, images have the names that the source gives them.
     ///
     /// # Errors
     /// When it is none of these, a blob is missing or is not what its digest says, an image has no full name, or
     /// one name is given to several images. Nothing is named then.
     pub fn import(&self, path: &Path, name: Option<&Reference>) -> Result<Vec<Reference>, ImageError> {
-        let source = Source::open(path)?;
         // Held until the names are stored: nobody removes blobs that no name leads to yet.
         let _adding = self.dirs.lock_adding()?;
-        let import = Import { cache: self, source: &source, path };
-        let found = if source.has("index.json") {
-            import.layout()?
-        } else if source.has("manifest.json") {
-            import.docker()?
-        } else {
-            return Err(
-                import.refuse("it has neither index.json (an OCI layout) nor manifest.json (docker save)")
-            );
-        };
-        let named = import.name_all(found, name)?;
+        let source = Source::open(path, &self.dirs)?;
+        self.import_source(&Import { cache: self, source: &source, path }, name)
+    }
 
+    /// As [`Self::import`], from an archive that comes as a stream, such as standard input; `called` is its name in
+    /// errors.
+    ///
+    /// # Errors
+    /// As [`Self::import`], and when the stream breaks off.
+    pub fn import_stream(
+        &self,
+        stream: &mut dyn Read,
+        called: &Path,
+        name: Option<&Reference>,
+    ) -> Result<Vec<Reference>, ImageError> {
+        let _adding = self.dirs.lock_adding()?;
+        let source = Source::receive(stream, called, &self.dirs)?;
+        self.import_source(&Import { cache: self, source: &source, path: called }, name)
+    }
+
+    /// Copies one image of a file into the cache, under a name that has its digest and so takes no other image's
+    /// place. An earlier content of the same file loses its name.
+    ///
+    /// `chosen` says which image, by one of the names that the file has for it.
+    ///
+    /// # Errors
+    /// As [`Self::import`], and when the file has another form, several images and none chosen, or not the chosen one.
+    pub fn import_pinned(
+        &self,
+        path: &Path,
+        form: Form,
+        chosen: Option<&str>,
+    ) -> Result<Reference, ImageError> {
+        let _adding = self.dirs.lock_adding()?;
+        let source = Source::open(path, &self.dirs)?;
+        let import = Import { cache: self, source: &source, path };
+        import.check_form(form)?;
+        let held = import.choose(import.held()?, chosen)?;
+        let descriptor = import.copy_held(&held.content)?;
+        let digest = import.digest(&descriptor)?;
+        let reference = names::pinned(path, &held.names, chosen, digest);
+        let file = std::path::absolute(path).map_err(ImageError::io("find", path))?;
+        let pinned =
+            index::pinned(&descriptor, &reference, &format!("{}:{}", file.display(), chosen.unwrap_or("")));
+        let _lock = self.dirs.lock_index()?;
+        let mut entries = index::load(&self.dirs)?;
+        if entries.contains(&pinned) {
+            return Ok(reference);
+        }
+        entries.retain(|entry| {
+            index::reference(entry).as_ref() != Some(&reference)
+                && (index::file(entry).is_none() || index::file(entry) != index::file(&pinned))
+        });
+        entries.push(pinned);
+        index::store(&self.dirs, entries)?;
+        Ok(reference)
+    }
+
+    /// The caller holds the lock for adding.
+    fn import_source(
+        &self,
+        import: &Import<'_>,
+        name: Option<&Reference>,
+    ) -> Result<Vec<Reference>, ImageError> {
+        let mut found = Vec::new();
+        for held in import.held()? {
+            found.push((import.copy_held(&held.content)?, held.names));
+        }
+        let named = import.name_all(found, name)?;
         let _lock = self.dirs.lock_index()?;
         let mut entries = index::load(&self.dirs)?;
         entries.retain(|entry| !named.iter().any(|(new, _)| index::reference(entry).as_ref() == Some(new)));
@@ -60,97 +128,55 @@ struct Import<'a> {
     path: &'a Path,
 }
 
-/// An image that was copied, and the name it brought.
-struct Found {
-    descriptor: Descriptor,
-    name: Option<String>,
+/// An image of the source, and the names that it has there.
+struct Held {
+    content: Content,
+    names: Vec<String>,
+}
+
+enum Content {
+    Layout(Descriptor),
+    Saved(docker::Saved),
 }
 
 impl Import<'_> {
-    fn layout(&self) -> Result<Vec<Found>, ImageError> {
-        let index: ImageIndex = self.document("index.json")?;
-        let manifests = index.manifests();
-        if manifests.is_empty() || manifests.len() > MAX_MANIFESTS {
-            let count = manifests.len();
-            return Err(
-                self.refuse(&format!("its index.json names {count} images, not 1 to {MAX_MANIFESTS}"))
-            );
+    /// What the source has.
+    fn held(&self) -> Result<Vec<Held>, ImageError> {
+        if self.source.has("index.json") {
+            self.held_in_layout()
+        } else if self.source.has("manifest.json") {
+            self.held_by_docker()
+        } else {
+            Err(self.refuse("it has neither index.json (an OCI layout) nor manifest.json (docker save)"))
         }
-        manifests
-            .iter()
-            .map(|descriptor| {
-                self.copy_image(descriptor)?;
-                let annotation =
-                    |key| descriptor.annotations().as_ref().and_then(|all| all.get(key)).cloned();
-                let name = annotation(CONTAINERD_NAME).or_else(|| annotation(index::REF_NAME));
-                Ok(Found { descriptor: descriptor.clone(), name })
-            })
-            .collect()
     }
 
-    fn copy_image(&self, top: &Descriptor) -> Result<(), ImageError> {
-        if is_manifest(top.media_type()) {
-            return self.copy_manifest(top);
-        }
-        if !is_index(top.media_type()) {
-            return Err(self.refuse(&format!("{} is neither a manifest nor an index", top.media_type())));
-        }
-        let index: ImageIndex = self.copy_document(top)?;
-        if index.manifests().len() > MAX_MANIFESTS {
-            return Err(self.refuse(&format!("an index names more than {MAX_MANIFESTS} manifests")));
-        }
-        let mut any = false;
-        for child in index.manifests().iter().filter(|child| is_manifest(child.media_type())) {
-            // An index may name platforms that the source leaves out.
-            if self.source.has(&blob_name(self.digest(child)?)) {
-                self.copy_manifest(child)?;
-                any = true;
+    fn check_form(&self, form: Form) -> Result<(), ImageError> {
+        let directory = matches!(self.source, Source::Directory(_));
+        match form {
+            Form::OciDirectory if !directory => {
+                Err(self.refuse("it is no directory; an archive is written oci-archive: or docker-archive:"))
             }
-        }
-        match any {
-            true => Ok(()),
-            false => {
-                Err(self.refuse(&format!("it has none of the manifests that index {} names", top.digest())))
+            Form::OciArchive | Form::DockerArchive if directory => {
+                Err(self.refuse("it is a directory; an OCI layout is written oci:"))
             }
+            Form::OciArchive | Form::OciDirectory if !self.source.has("index.json") => {
+                Err(self.refuse("it has no index.json, and so is no OCI layout"))
+            }
+            Form::DockerArchive if !self.source.has("manifest.json") => {
+                Err(self.refuse("it has no manifest.json, and so is not what docker save writes"))
+            }
+            _ => Ok(()),
         }
     }
 
-    fn copy_manifest(&self, descriptor: &Descriptor) -> Result<(), ImageError> {
-        let manifest: ImageManifest = self.copy_document(descriptor)?;
-        if manifest.layers().len() > MAX_LAYERS {
-            return Err(
-                self.refuse(&format!("manifest {} has more than {MAX_LAYERS} layers", descriptor.digest()))
-            );
-        }
-        self.copy(manifest.config(), MAX_DOCUMENT)?;
-        manifest.layers().iter().try_for_each(|layer| self.copy(layer, MAX_LAYER))
-    }
-
-    fn copy_document<T: DeserializeOwned>(&self, descriptor: &Descriptor) -> Result<T, ImageError> {
-        self.copy(descriptor, MAX_DOCUMENT)?;
-        self.document(&blob_name(self.digest(descriptor)?))
-    }
-
-    /// Copies one blob, unless the cache has it undamaged.
-    fn copy(&self, descriptor: &Descriptor, limit: u64) -> Result<(), ImageError> {
-        let digest = self.digest(descriptor)?;
-        let size = descriptor.size();
-        if size > limit {
-            return Err(self.refuse(&format!("blob {digest} has {size} bytes, more than {limit}")));
-        }
-        if VerifiedFile::open(&self.cache.dirs.blob(digest), digest, Some(size)).is_ok() {
-            return Ok(());
-        }
-        let (mut content, len) = self
-            .source
-            .get(&blob_name(digest))?
-            .ok_or_else(|| self.refuse(&format!("blob {digest} is missing")))?;
-        if len != size {
-            return Err(self.refuse(&format!("blob {digest} has {len} bytes instead of {size}")));
-        }
-        match self.cache.dirs.add_blob_as(&mut content, digest, size)? {
-            actual if actual == digest => Ok(()),
-            actual => Err(self.refuse(&format!("blob {digest} is damaged: its content has digest {actual}"))),
+    fn copy_held(&self, content: &Content) -> Result<Descriptor, ImageError> {
+        match content {
+            Content::Layout(descriptor) => {
+                self.copy_layout(descriptor)?;
+                Ok(descriptor.clone())
+            }
+            Content::Saved(saved) => self.copy_saved(saved),
         }
     }
 
@@ -171,33 +197,6 @@ impl Import<'_> {
         Ok(bytes)
     }
 
-    fn name_all(
-        &self,
-        found: Vec<Found>,
-        given: Option<&Reference>,
-    ) -> Result<Vec<(Reference, Descriptor)>, ImageError> {
-        if let Some(given) = given {
-            let [Found { descriptor, .. }] = found.as_slice() else {
-                let count = found.len();
-                return Err(self.refuse(&format!("it has {count} images, which cannot all be named {given}")));
-            };
-            if given.digest().is_some_and(|digest| digest.to_string() != descriptor.digest().as_ref()) {
-                return Err(self.refuse(&format!("its image is {}, not {given}", descriptor.digest())));
-            }
-            return Ok(vec![(given.clone(), descriptor.clone())]);
-        }
-        found
-            .into_iter()
-            .map(|Found { descriptor, name }| {
-                // The annotation may be a tag alone (image-layout.md, "index.json file"): no name to find it by.
-                let name = name.filter(|name| name.contains(['/', ':']));
-                let name = name.ok_or_else(|| self.refuse("it does not say its image's name; give one"))?;
-                let source = |source| ImageError::Name { path: self.path.to_owned(), source };
-                Ok((name.parse().map_err(source)?, descriptor))
-            })
-            .collect()
-    }
-
     fn digest(&self, descriptor: &Descriptor) -> Result<Digest, ImageError> {
         Digest::of_descriptor(descriptor.digest()).map_err(|error| self.refuse(&error.to_string()))
     }
@@ -209,14 +208,4 @@ impl Import<'_> {
 
 fn blob_name(digest: Digest) -> String {
     format!("blobs/sha256/{}", digest.hex())
-}
-
-/// Opens a regular file; a named pipe would block, a device would never end.
-fn open_regular(path: &Path) -> io::Result<(File, u64)> {
-    let file = File::open(path)?;
-    let metadata = file.metadata()?;
-    match metadata.is_file() {
-        true => Ok((file, metadata.len())),
-        false => Err(io::Error::other("it is not a regular file")),
-    }
 }

@@ -6,8 +6,11 @@ use std::io::{self, Read};
 use std::os::unix::fs::FileExt;
 use std::path::{Component, Path, PathBuf};
 
+use super::super::ImageError;
 use super::super::archive::{EntryKind, entries};
-use super::{ImageError, open_regular};
+use super::super::blobs::Directories;
+use super::super::layer::Compression;
+use super::spool::{self, Spooled};
 
 /// A content and its length in bytes.
 pub(super) type Opened<'a> = (Box<dyn Read + 'a>, u64);
@@ -16,7 +19,13 @@ pub(super) type Opened<'a> = (Box<dyn Read + 'a>, u64);
 #[derive(Debug)]
 pub(super) enum Source {
     Directory(PathBuf),
-    Archive { path: PathBuf, file: File, members: HashMap<String, Member> },
+    Archive {
+        path: PathBuf,
+        file: File,
+        members: HashMap<String, Member>,
+        /// The copy that `file` is, if it is one.
+        _copy: Option<Spooled>,
+    },
 }
 
 #[derive(Debug, Clone)]
@@ -25,32 +34,68 @@ pub(super) enum Member {
         offset: u64,
         len: u64,
     },
-    /// Older `docker save` links a layer that two images share.
-    Symlink(String),
+    /// The name of another member: older `docker save` links a layer that two images share.
+    Link(String),
 }
 
 impl Source {
-    pub(super) fn open(path: &Path) -> Result<Self, ImageError> {
+    /// Opens a directory or an archive. The caller holds the lock for adding.
+    pub(super) fn open(path: &Path, dirs: &Directories) -> Result<Self, ImageError> {
         if fs::metadata(path).map_err(ImageError::io("import", path))?.is_dir() {
             return Ok(Self::Directory(path.to_owned()));
         }
         let (file, len) = open_regular(path).map_err(ImageError::io("import", path))?;
+        let mut start = Vec::new();
+        (&file).take(4).read_to_end(&mut start).map_err(ImageError::io("import", path))?;
+        match Compression::of(&start) {
+            Compression::None => Self::archive(path, file, len, None),
+            compression => {
+                let copy = spool::expand(&file, len, compression, path, dirs)?;
+                Self::of_copy(path, copy)
+            }
+        }
+    }
+
+    /// Takes an archive from a stream; `called` is its name in errors. The caller holds the lock for adding.
+    pub(super) fn receive(
+        stream: &mut dyn Read,
+        called: &Path,
+        dirs: &Directories,
+    ) -> Result<Self, ImageError> {
+        Self::of_copy(called, spool::receive(stream, called, dirs)?)
+    }
+
+    fn of_copy(path: &Path, copy: Spooled) -> Result<Self, ImageError> {
+        let file = copy.file.try_clone().map_err(ImageError::io("read", path))?;
+        Self::archive(path, file, copy.len, Some(copy))
+    }
+
+    fn archive(path: &Path, file: File, len: u64, copy: Option<Spooled>) -> Result<Self, ImageError> {
+        let refuse = |reason| ImageError::Import { path: path.to_owned(), reason };
         let found =
             entries(&file, 0, len).map_err(|source| ImageError::Archive { path: path.to_owned(), source })?;
         let mut members = HashMap::new();
         for entry in found {
             let Ok(name) = String::from_utf8(entry.path) else { continue };
             let name = name.strip_prefix("./").unwrap_or(&name).to_owned();
-            match entry.kind {
-                EntryKind::File { offset, len } => members.insert(name, Member::File { offset, len }),
-                EntryKind::Symlink(target) => {
-                    let Ok(target) = String::from_utf8(target) else { continue };
-                    members.insert(name, Member::Symlink(target))
-                }
-                _ => None,
+            if Path::new(&name)
+                .components()
+                .any(|part| matches!(part, Component::ParentDir | Component::RootDir))
+            {
+                return Err(refuse(format!("its entry {name:?} leads out of it")));
+            }
+            let member = match entry.kind {
+                EntryKind::File { offset, len } => Member::File { offset, len },
+                EntryKind::Symlink(target) => Member::Link(beside(&name, &String::from_utf8_lossy(&target))),
+                EntryKind::Hardlink(target) => Member::Link(beside("", &String::from_utf8_lossy(&target))),
+                _ => continue,
             };
+            // Of two, one reader would take the first and another the last.
+            if members.insert(name.clone(), member).is_some() {
+                return Err(refuse(format!("it has two entries {name:?}")));
+            }
         }
-        Ok(Self::Archive { path: path.to_owned(), file, members })
+        Ok(Self::Archive { path: path.to_owned(), file, members, _copy: copy })
     }
 
     /// Whether there is a file of this name.
@@ -77,21 +122,24 @@ impl Source {
                     }
                 }
             }
-            Self::Archive { path, file, members } => match members.get(name) {
-                None => Ok(None),
-                Some(Member::File { offset, len }) => {
-                    Ok(Some((Box::new(Section { file, offset: *offset, left: *len }), *len)))
+            Self::Archive { path, file, members, .. } => {
+                let section = |offset: u64, len: u64| -> Opened<'_> {
+                    (Box::new(Section { file, offset, left: len }), len)
+                };
+                match members.get(name) {
+                    None => Ok(None),
+                    Some(Member::File { offset, len }) => Ok(Some(section(*offset, *len))),
+                    Some(Member::Link(target)) => match members.get(target) {
+                        Some(Member::File { offset, len }) => Ok(Some(section(*offset, *len))),
+                        _ => Err(ImageError::Import {
+                            path: path.clone(),
+                            reason: format!(
+                                "{name} is a link to {target}, which is not a file of the archive"
+                            ),
+                        }),
+                    },
                 }
-                Some(Member::Symlink(target)) => match members.get(&beside(name, target)) {
-                    Some(Member::File { offset, len }) => {
-                        Ok(Some((Box::new(Section { file, offset: *offset, left: *len }), *len)))
-                    }
-                    _ => Err(ImageError::Import {
-                        path: path.clone(),
-                        reason: format!("{name} is a link to {target}, which is not a file of the archive"),
-                    }),
-                },
-            },
+            }
         }
     }
 }
@@ -113,6 +161,15 @@ fn beside(name: &str, target: &str) -> String {
         }
     }
     parts.join("/")
+}
+
+/// Opens a regular file; a named pipe would block, a device would never end.
+fn open_regular(path: &Path) -> io::Result<(File, u64)> {
+    let metadata = fs::metadata(path)?;
+    match metadata.is_file() {
+        true => Ok((File::open(path)?, metadata.len())),
+        false => Err(io::Error::other("it is not a regular file")),
+    }
 }
 
 struct Section<'a> {

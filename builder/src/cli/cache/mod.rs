@@ -1,6 +1,9 @@
 //! `lkb cache`.
 
-use std::path::PathBuf;
+mod export;
+mod remove;
+
+use std::path::{Path, PathBuf};
 
 use super::{Context, Outcome, SUCCESS};
 use crate::image::Reference;
@@ -19,13 +22,14 @@ pub enum Command {
     Ls,
     /// Take in the images of an OCI layout or of an archive (OCI or Docker)
     Import {
-        /// The directory or archive
+        /// The directory or archive; - is an archive on standard input
         #[arg(value_name = "PATH")]
         path: PathBuf,
         /// Name the one image that it holds
         #[arg(long)]
         name: Option<String>,
     },
+    Export(export::Options),
     /// Bring images from their registries, and print their digests
     Pull {
         /// What they are for: linux/ARCH [default: this machine's]
@@ -43,6 +47,8 @@ pub enum Command {
     },
     /// Remove everything
     Clean,
+    /// Remove what no image needs: what was replaced, and what killed pulls and imports left
+    Gc,
 }
 
 pub fn run(options: &Options, context: &Context) -> Outcome {
@@ -55,10 +61,15 @@ pub fn run(options: &Options, context: &Context) -> Outcome {
         }
         Command::Import { path, name } => {
             let name = name.as_deref().map(str::parse::<Reference>).transpose()?;
-            for reference in cache.import(path, name.as_ref())? {
+            let imported = match path == Path::new("-") {
+                true => cache.import_stream(&mut std::io::stdin().lock(), path, name.as_ref())?,
+                false => cache.import(path, name.as_ref())?,
+            };
+            for reference in imported {
                 context.terminal.print(reference)?;
             }
         }
+        Command::Export(options) => return export::run(options, &cache),
         Command::Pull { platform, names } => {
             let arch = platform.as_deref().map_or(Ok(super::host_arch()), arch)?;
             let registries = context.registries()?;
@@ -70,16 +81,9 @@ pub fn run(options: &Options, context: &Context) -> Outcome {
                 context.terminal.print(format_args!("{reference} {}", pulled.digest))?;
             }
         }
-        Command::Rm { names } => {
-            for name in names {
-                if !cache.remove(&name.parse()?)? {
-                    return Err(
-                        format!("the cache has no image {name}; `lkb cache ls` shows what it has").into()
-                    );
-                }
-            }
-        }
-        Command::Clean => cache.clean()?,
+        Command::Rm { names } => return remove::remove(names, &cache),
+        Command::Clean => return remove::clean(&cache, context),
+        Command::Gc => return remove::collect_garbage(&cache, context),
     }
     SUCCESS
 }
