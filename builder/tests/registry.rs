@@ -1,5 +1,7 @@
 //! Images from a real registry (Debian's `docker-registry`), and from servers that misbehave.
 
+#[path = "registries/faults.rs"]
+mod faults;
 mod registries;
 
 use base64::Engine;

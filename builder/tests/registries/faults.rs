@@ -4,9 +4,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde_json::json;
 
-use super::Home;
-use super::fake::{Answer, Fake, honest};
-use super::images::{Image, digest};
+use super::registries::Home;
+use super::registries::fake::{Answer, Fake, honest};
+use super::registries::images::{Image, digest};
 
 /// Some text that is a few megabytes long and does not repeat.
 fn long() -> Vec<u8> {
@@ -32,7 +32,7 @@ fn a_layer_with_other_bytes_is_refused_and_not_kept() {
     assert!(said.contains("cannot pull a.example/x:1: ") && said.contains(&fake.url()), "{said}");
     assert!(said.contains(&format!("a layer that is not {}", digest(&image.layers[0]))), "{said}");
     home.assert_no_image();
-    let wrong = super::images::hex(&image.layers[0]);
+    let wrong = super::registries::images::hex(&image.layers[0]);
     assert!(!home.blobs().contains(&wrong), "the damaged layer has its name");
 }
 
@@ -225,7 +225,9 @@ fn schema_1_is_an_error_that_says_so() {
 #[test]
 fn a_manifest_that_asks_for_too_much_is_refused() {
     let home = Home::new();
-    let fake = Fake::new(|_| Answer::ok(&vec![b' '; 5 << 20]).with("Content-Type", super::images::MANIFEST));
+    let fake = Fake::new(|_| {
+        Answer::ok(&vec![b' '; 5 << 20]).with("Content-Type", super::registries::images::MANIFEST)
+    });
     let said = home.fails(&pull(&fake.url(), "a.example/x:1"));
     assert!(said.contains("it has more than 4194304 bytes"), "{said}");
     home.assert_no_image();

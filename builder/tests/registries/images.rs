@@ -65,6 +65,17 @@ impl Image {
         std::iter::once(&self.config).chain(&self.layers)
     }
 
+    /// Writes it as an OCI layout.
+    pub fn write_layout(&self, dir: &std::path::Path) {
+        std::fs::create_dir_all(dir.join("blobs/sha256")).unwrap();
+        for blob in self.blobs().chain([&self.manifest]) {
+            std::fs::write(dir.join("blobs/sha256").join(hex(blob)), blob).unwrap();
+        }
+        std::fs::write(dir.join("oci-layout"), r#"{"imageLayoutVersion":"1.0.0"}"#).unwrap();
+        let index = json!({"schemaVersion": 2, "manifests": [descriptor(self.kind, &self.manifest)]});
+        std::fs::write(dir.join("index.json"), index.to_string()).unwrap();
+    }
+
     /// The names that its blobs have in a cache, sorted.
     pub fn cached(&self) -> Vec<String> {
         let mut names: Vec<String> = self.blobs().chain([&self.manifest]).map(|blob| hex(blob)).collect();

@@ -1,10 +1,12 @@
 //! Registries of a test's own: a real one, and one that misbehaves.
 
+#![allow(dead_code, reason = "every test takes what it needs")]
+
 pub mod fake;
-mod faults;
 pub mod images;
 pub mod real;
 mod signed;
+pub mod uploads;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};

@@ -1,6 +1,7 @@
 //! `lkb cache`.
 
 mod export;
+mod push;
 mod remove;
 
 use std::path::{Path, PathBuf};
@@ -39,14 +40,22 @@ pub enum Command {
         #[arg(required = true, value_name = "REF")]
         names: Vec<String>,
     },
+    Push(push::Options),
     /// Remove images, and what no other image needs
     Rm {
+        /// Only those that the registry has, too
+        #[arg(long)]
+        published_only: bool,
         /// The images' names
         #[arg(required = true, value_name = "NAME")]
         names: Vec<String>,
     },
     /// Remove everything
-    Clean,
+    Clean {
+        /// Only images that the registry has, too
+        #[arg(long)]
+        published_only: bool,
+    },
     /// Remove what no image needs: what was replaced, and what killed pulls and imports left
     Gc,
 }
@@ -81,8 +90,11 @@ pub fn run(options: &Options, context: &Context) -> Outcome {
                 context.terminal.print(format_args!("{reference} {}", pulled.digest))?;
             }
         }
-        Command::Rm { names } => return remove::remove(names, &cache),
-        Command::Clean => return remove::clean(&cache, context),
+        Command::Push(options) => return push::run(options, &cache, context),
+        Command::Rm { published_only, names } => {
+            return remove::remove(names, *published_only, &cache, context);
+        }
+        Command::Clean { published_only } => return remove::clean(*published_only, &cache, context),
         Command::Gc => return remove::collect_garbage(&cache, context),
     }
     SUCCESS

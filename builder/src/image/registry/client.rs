@@ -6,13 +6,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use ureq::http::{Response, header};
+use ureq::http::{Method, Response, header};
 use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig};
-use ureq::{Agent, Body};
+use ureq::{Agent, Body, SendBody};
 
 use super::error::{PullError, Reason};
 use super::secret::Secret;
 use super::url::{Scheme, Url};
+use crate::image::VerifiedFile;
 
 /// How long a name may take to be looked up, and a connection, TLS included, to come about.
 const CONNECT: Duration = Duration::from_secs(20);
@@ -46,6 +47,36 @@ pub(super) struct Request<'a> {
     pub(super) offset: u64,
     /// A form that is sent, not a question.
     pub(super) form: Option<&'a Secret>,
+    /// What is to be done.
+    pub(super) method: Method,
+    /// What is sent to be kept.
+    pub(super) upload: Option<Upload<'a>>,
+}
+
+/// Bytes on their way to a registry.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Upload<'a> {
+    /// Their `Content-Type`.
+    pub(super) kind: &'a str,
+    /// Where they begin in what is sent by and by.
+    pub(super) begins: Option<u64>,
+    pub(super) payload: Payload<'a>,
+}
+
+/// Bytes that can be read again.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Payload<'a> {
+    Bytes(&'a [u8]),
+    Stretch { file: &'a VerifiedFile, offset: u64, len: u64 },
+}
+
+impl Payload<'_> {
+    fn len(&self) -> u64 {
+        match self {
+            Self::Bytes(bytes) => bytes.len() as u64,
+            Self::Stretch { len, .. } => *len,
+        }
+    }
 }
 
 /// Why there is no answer.
@@ -105,6 +136,9 @@ impl Client {
             if request.form.is_some() {
                 return Err(refuse("a login is not sent on".into()));
             }
+            if !matches!(request.method, Method::GET | Method::HEAD) {
+                return Err(refuse("an upload is not sent on".into()));
+            }
             let location = response.headers().get(header::LOCATION).and_then(|value| value.to_str().ok());
             let location = location.ok_or_else(|| refuse("it does not say where to".into()))?;
             let next = at.join(location).map_err(|error| refuse(format!("as to the address, {error}")))?;
@@ -127,17 +161,34 @@ impl Client {
             let post = agent.post(url.text()).header(header::ACCEPT, request.accept);
             return post.content_type("application/x-www-form-urlencoded").send(form.reveal());
         }
-        let mut get = agent.get(url.text());
+        let mut question = ureq::http::Request::builder().method(&request.method).uri(url.text());
         if !request.accept.is_empty() {
-            get = get.header(header::ACCEPT, request.accept);
+            question = question.header(header::ACCEPT, request.accept);
         }
         if request.offset > 0 {
-            get = get.header(header::RANGE, format!("bytes={}-", request.offset));
+            question = question.header(header::RANGE, format!("bytes={}-", request.offset));
         }
         if let Some(authorization) = authorization {
-            get = get.header(header::AUTHORIZATION, authorization.reveal());
+            question = question.header(header::AUTHORIZATION, authorization.reveal());
         }
-        get.call()
+        let Some(Upload { kind, begins, payload }) = request.upload else {
+            return match request.method {
+                Method::GET | Method::HEAD => agent.run(question.body(())?),
+                // Says that nothing follows.
+                _ => agent.run(question.body(&b""[..])?),
+            };
+        };
+        question = question.header(header::CONTENT_TYPE, kind).header(header::CONTENT_LENGTH, payload.len());
+        if let Some(begins) = begins {
+            let last = (begins + payload.len()).saturating_sub(1);
+            question = question.header(header::CONTENT_RANGE, format!("{begins}-{last}"));
+        }
+        match payload {
+            Payload::Bytes(bytes) => agent.run(question.body(bytes)?),
+            Payload::Stretch { file, offset, len } => {
+                agent.run(question.body(SendBody::from_reader(&mut file.stretch(offset, len)))?)
+            }
+        }
     }
 }
 

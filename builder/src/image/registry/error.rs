@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::keychain::KeychainError;
+use super::session::Purpose;
 use super::url::UrlError;
 use crate::image::{Digest, ImageError, ReferenceError};
 
@@ -51,6 +52,35 @@ pub enum PullError {
     },
 }
 
+/// Why an image cannot be pushed.
+#[derive(Debug, thiserror::Error)]
+pub enum PushError {
+    /// The registry does not take it.
+    #[error("cannot push {image}: {refusal}")]
+    Refused {
+        /// What it should be called there.
+        image: String,
+        /// Who refused it, and why.
+        refusal: Refusal,
+    },
+    /// It has no tag there.
+    #[error(
+        "cannot push {0}: a digest is no name for it in a registry; give one with --remote-name NAME:TAG"
+    )]
+    NoTag(String),
+    /// The cache does not have it.
+    #[error("cannot push {image}: {source}")]
+    Cache {
+        /// What it should be called there.
+        image: String,
+        /// Why.
+        source: Box<ImageError>,
+    },
+    /// Nobody can be asked.
+    #[error(transparent)]
+    Client(#[from] PullError),
+}
+
 /// What one registry or mirror answered.
 #[derive(Debug, thiserror::Error)]
 #[error("{whom} {why}")]
@@ -88,13 +118,43 @@ pub enum Reason {
     },
     /// It knows who asks, and does not give it.
     #[error(
-        "does not accept the login for {host} of {config}, or it may not pull this image; run `docker login {host}` again"
+        "does not accept the login for {host} of {config}, or it may not {purpose} this image; run `docker login {host}` again"
     )]
     Denied {
         /// The host.
         host: String,
         /// Where the login is from.
         config: String,
+        /// What it was for.
+        purpose: Purpose,
+    },
+    /// It takes nothing from strangers.
+    #[error("takes images only after a login, and {config} has none for {host}; run `docker login {host}`")]
+    Closed {
+        /// The host whose login is missing.
+        host: String,
+        /// Where it was looked for.
+        config: String,
+    },
+    /// It breaks off uploads.
+    #[error("stops in the middle of taking {digest}, after {sent} of {size} bytes: {reason}")]
+    Unsent {
+        /// What was being sent.
+        digest: Digest,
+        /// Bytes that it has taken.
+        sent: u64,
+        /// Bytes that there are.
+        size: u64,
+        /// Why.
+        reason: String,
+    },
+    /// What it says about an upload makes no sense.
+    #[error("does not say how {digest} is to be sent: {reason}")]
+    Upload {
+        /// What was being sent.
+        digest: Digest,
+        /// Why.
+        reason: String,
     },
     /// The login cannot be looked up.
     #[error("may want a login, and that cannot be looked up: {0}")]

@@ -81,12 +81,17 @@ impl Mirrors {
         if let Some(mirrors) = self.by_registry.get(registry).or_else(|| self.by_registry.get(ALL)) {
             return Ok(mirrors.iter().cloned().map(Endpoint::At).collect());
         }
+        Ok(vec![Self::own(registry)?])
+    }
+
+    /// The registry itself: what is pushed to a mirror is not there for others.
+    pub(super) fn own(registry: &str) -> Result<Endpoint, UrlError> {
         let host = if registry == "docker.io" { DOCKER_HOST } else { registry };
         let https = Url::root(Scheme::Https, host)?;
-        Ok(vec![match is_loopback(host) {
+        Ok(match is_loopback(host) {
             true => Endpoint::Loopback { https, http: Url::root(Scheme::Http, host)? },
             false => Endpoint::At(https),
-        }])
+        })
     }
 }
 

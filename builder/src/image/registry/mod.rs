@@ -3,6 +3,8 @@
 //! ```text
 //! Registries::pull ─ Mirrors: whom to ask ─ Session: questions, with Keychain and tokens ─ Client: HTTP
 //!                  └ Pull: manifest, configuration, layers ─ download: verified while it comes ─▶ the cache
+//! Registries::push ─ Session ┬ merge: what the tag becomes
+//!                            └ upload: blobs, in chunks where need be
 //! ```
 
 mod attachments;
@@ -13,14 +15,18 @@ mod error;
 mod helper;
 mod keychain;
 mod manifest;
+mod merge;
 mod mirror;
 mod pull;
+mod push;
 mod retry;
 mod secret;
 mod session;
 mod token;
+mod upload;
 mod url;
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -32,12 +38,17 @@ use super::signature::attached;
 use super::{Cache, Digest, ImageError, Reference};
 use attachments::Attachments;
 use client::Client;
-pub use error::{PullError, Reason, Refusal};
+pub use error::{PullError, PushError, Reason, Refusal};
 pub use keychain::{Keychain, KeychainError};
 pub use mirror::{MirrorError, Mirrors};
 use pull::Pull;
+use push::Push;
+pub use session::Purpose;
 use session::Session;
 pub use url::UrlError;
+
+/// Most other repositories that a token for pushing is asked for.
+const MAX_SOURCES: usize = 10;
 
 /// Told what takes time, a sentence each.
 type Tell = dyn Fn(&str) + Send + Sync;
@@ -77,6 +88,31 @@ pub enum Former {
     Replaced,
     /// It keeps it, because it is for another platform.
     Kept,
+}
+
+/// How an image is pushed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Pushing {
+    /// Each architecture gets a tag of its own, too: `TAG-amd64`.
+    pub arch_tags: bool,
+    /// What the registry has for the same platforms is replaced.
+    pub replace: bool,
+}
+
+/// What became of a push.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pushed {
+    /// The registry has all of it already; the digest of what the cache has.
+    Known(Digest),
+    /// The registry has another image for the same platform, with this digest, and keeps it.
+    Kept(Digest),
+    /// The tag is new.
+    Sent {
+        /// What it means now.
+        digest: Digest,
+        /// Bytes of blobs that were sent; none if the registry had them all.
+        bytes: u64,
+    },
 }
 
 impl Registries {
@@ -162,6 +198,69 @@ impl Registries {
                 }
                 Err(Reason::Cache(source)) => return Err(failed(*source)),
                 Err(why) => refusals.push(Refusal { whom, why }),
+            }
+        }
+        Err(PullError::Refused { image: image(), refusals })
+    }
+
+    /// Puts an image of the cache into its registry, by another name if `remote` is one: all platforms that the cache
+    /// has, beside those that the registry has by this tag.
+    ///
+    /// The registry itself is asked, and no mirror: what is on a mirror is not there for others.
+    ///
+    /// # Errors
+    /// When the cache does not have the image, it is damaged, or the registry does not take it. The tag is as it was
+    /// then.
+    pub fn push(
+        &self,
+        cache: &Cache,
+        reference: &Reference,
+        remote: &Reference,
+        how: Pushing,
+    ) -> Result<Pushed, PushError> {
+        let image = || remote.to_string();
+        let failed = |source: ImageError| PushError::Cache { image: image(), source: Box::new(source) };
+        let tag = remote.tag().ok_or_else(|| PushError::NoTag(image()))?;
+        let client = self.client()?;
+        let endpoint = Mirrors::own(remote.registry())
+            .map_err(|source| PullError::Registry { image: image(), source })?;
+        let sources = push::sources(cache, remote).map_err(failed)?;
+        let all: BTreeSet<&String> = sources.values().flatten().collect();
+        let read = all.into_iter().take(MAX_SOURCES).cloned().collect();
+        let session = Session::open(&client, &self.keychain, &endpoint, remote.repository(), &*self.tell);
+        let session = session.for_push(read);
+        let whom = session.base.to_string();
+        // Nobody removes what is being read.
+        let _reading = cache.dirs.lock_adding().map_err(failed)?;
+        match (Push { session, cache, reference, sources }).run(tag, how) {
+            Ok(pushed) => Ok(pushed),
+            Err(Reason::Cache(source)) => Err(failed(*source)),
+            Err(why) => Err(PushError::Refused { image: image(), refusal: Refusal { whom, why } }),
+        }
+    }
+
+    /// The digest of what a registry has by this name.
+    ///
+    /// # Errors
+    /// When nobody who is asked has it.
+    pub fn digest_of(&self, reference: &Reference) -> Result<Digest, PullError> {
+        let image = || reference.to_string();
+        let client = self.client()?;
+        let endpoints = self
+            .mirrors
+            .endpoints(reference.registry())
+            .map_err(|source| PullError::Registry { image: image(), source })?;
+        let what = match (reference.digest(), reference.tag()) {
+            (Some(digest), _) => digest.to_string(),
+            (None, tag) => tag.unwrap_or("latest").to_owned(),
+        };
+        let mut refusals = Vec::new();
+        for endpoint in endpoints {
+            let session =
+                Session::open(&client, &self.keychain, &endpoint, reference.repository(), &*self.tell);
+            match session.document(&format!("manifests/{what}"), manifest::ANY) {
+                Ok(answer) => return Ok(Digest::of(&answer.bytes)),
+                Err(why) => refusals.push(Refusal { whom: session.base.to_string(), why }),
             }
         }
         Err(PullError::Refused { image: image(), refusals })

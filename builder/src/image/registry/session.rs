@@ -1,12 +1,13 @@
 //! One repository at one endpoint: questions, and the authorization that they need.
 
+use std::fmt;
 use std::io::Read;
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
 use ureq::Body;
-use ureq::http::{Response, header};
+use ureq::http::{Method, Response, header};
 
 use super::Tell;
 use super::challenge::{Challenge, challenges};
@@ -34,12 +35,34 @@ pub(super) struct Answer {
     pub(super) bytes: Vec<u8>,
 }
 
+/// What somebody wants with a repository.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// To read it.
+    Pull,
+    /// To write to it.
+    Push,
+}
+
+impl fmt::Display for Purpose {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Pull => "pull",
+            Self::Push => "push",
+        })
+    }
+}
+
 /// One repository at one endpoint. Threads may share it.
 pub(super) struct Session<'a> {
     pub(super) client: &'a Client,
     pub(super) keychain: &'a Keychain,
     pub(super) base: Url,
     pub(super) repository: &'a str,
+    /// What the session is for.
+    pub(super) purpose: Purpose,
+    /// Other repositories of the registry that are read in it.
+    pub(super) sources: Vec<String>,
     tell: &'a Tell,
     /// What the registry wanted to see last time.
     authorization: Mutex<Option<Secret>>,
@@ -65,7 +88,26 @@ impl<'a> Session<'a> {
                 _ => https.clone(),
             },
         };
-        Self { client, keychain, base, repository, tell, authorization: Mutex::default() }
+        Self {
+            client,
+            keychain,
+            base,
+            repository,
+            purpose: Purpose::Pull,
+            sources: Vec::new(),
+            tell,
+            authorization: Mutex::default(),
+        }
+    }
+
+    /// The same for pushing, by mounting blobs of these other repositories where they have them.
+    pub(super) fn for_push(self, sources: Vec<String>) -> Self {
+        Self { purpose: Purpose::Push, sources, ..self }
+    }
+
+    /// An address in the repository.
+    pub(super) fn at(&self, what: &str) -> Url {
+        self.base.at(&format!("/v2/{}/{what}", self.repository))
     }
 
     /// Asks for `/v2/REPOSITORY/WHAT`, a document, until there is an answer or no hope.
@@ -108,22 +150,36 @@ impl<'a> Session<'a> {
 
     /// Asks for `/v2/REPOSITORY/WHAT` once, from this byte on. The status is 200 or 206.
     pub(super) fn get_once(&self, what: &str, accept: &str, offset: u64) -> Result<Response<Body>, Trouble> {
-        let url = self.base.at(&format!("/v2/{}/{what}", self.repository));
+        self.exchange(&self.at(what), Request { accept, offset, ..Request::default() }, &[200, 206])
+    }
+
+    /// Sends a request once, with the authorization that the registry wants. The status is one of these.
+    pub(super) fn exchange(
+        &self,
+        url: &Url,
+        request: Request<'_>,
+        wanted: &[u16],
+    ) -> Result<Response<Body>, Trouble> {
         let mut renewed = false;
         loop {
             let authorization = self.authorization.lock().unwrap_or_else(PoisonError::into_inner).clone();
-            let request = Request { accept, authorization: authorization.as_ref(), offset, form: None };
-            let response = self.client.send(&url, &request)?;
+            // Uploads may go to another host, which has no business with it.
+            let authorization = authorization.filter(|_| url.same_origin(&self.base));
+            let request =
+                Request { authorization: authorization.as_ref(), method: request.method.clone(), ..request };
+            let response = self.client.send(url, &request)?;
             match response.status().as_u16() {
-                200 | 206 => return Ok(response),
-                401 if !renewed => {
+                status if wanted.contains(&status) => return Ok(response),
+                401 if !renewed && url.same_origin(&self.base) => {
                     // Tokens may also expire in the middle of an image.
                     renewed = true;
                     let new = self.authorize(&response)?;
                     *self.authorization.lock().unwrap_or_else(PoisonError::into_inner) = Some(new);
                 }
                 401 | 403 => return Err(self.denied()?.into()),
-                404 => return Err(Reason::NotFound.into()),
+                404 if self.purpose == Purpose::Pull || request.method == Method::GET => {
+                    return Err(Reason::NotFound.into());
+                }
                 _ => return Err(refused(response)),
             }
         }
@@ -167,7 +223,8 @@ impl<'a> Session<'a> {
         };
         let config = self.keychain.place();
         Ok(match self.keychain.look_up(self.base.authority())? {
-            Some(_) => Reason::Denied { host, config },
+            Some(_) => Reason::Denied { host, config, purpose: self.purpose },
+            None if self.purpose == Purpose::Push => Reason::Closed { host, config },
             None => Reason::Login { host, config },
         })
     }

@@ -12,7 +12,7 @@ use super::error::Reason;
 use super::keychain::Credentials;
 use super::retry::Attempts;
 use super::secret::Secret;
-use super::session::{Session, Trouble, refused};
+use super::session::{Purpose, Session, Trouble, refused};
 use super::url::{Scheme, Url};
 
 /// Largest answer with a token, in bytes.
@@ -34,7 +34,7 @@ pub(super) fn basic(user: &str, password: &Secret) -> Secret {
     Secret::new(format!("Basic {}", STANDARD.encode(format!("{user}:{}", password.reveal()))))
 }
 
-/// Gets a token from whom the registry names, for pulling this repository and nothing else.
+/// Gets a token from whom the registry names, for what the session is about and nothing else.
 pub(super) fn fetch(
     session: &Session<'_>,
     challenge: &Challenge,
@@ -45,8 +45,11 @@ pub(super) fn fetch(
     if let Some(service) = challenge.get("service") {
         query.push(("service", service));
     }
-    let scope = scope(session.repository, challenge.get("scope"));
+    let scope = scope(session.repository, session.purpose, challenge.get("scope"));
     query.push(("scope", &scope));
+    let sources: Vec<String> =
+        session.sources.iter().map(|source| format!("repository:{source}:pull")).collect();
+    query.extend(sources.iter().map(|source| ("scope", source.as_str())));
     let (url, authorization, form) = match credentials {
         Some(Credentials::Identity(token)) => {
             query.extend([
@@ -69,8 +72,8 @@ pub(super) fn fetch(
     let request = Request {
         accept: "application/json",
         authorization: authorization.as_ref(),
-        offset: 0,
         form: form.as_ref(),
+        ..Request::default()
     };
     let mut attempts = Attempts::default();
     loop {
@@ -127,11 +130,13 @@ fn realm(registry: &Url, challenge: &Challenge) -> Result<Url, Reason> {
 }
 
 /// What the registry says is needed, as long as it is about this repository.
-fn scope(repository: &str, proposed: Option<&str>) -> String {
+fn scope(repository: &str, purpose: Purpose, proposed: Option<&str>) -> String {
     let own = format!("repository:{repository}:");
-    match proposed {
-        Some(scope) if scope.starts_with(&own) && !scope.contains(' ') => scope.to_owned(),
-        _ => format!("{own}pull"),
+    match (purpose, proposed) {
+        // Asked for as a whole: the first question of a push only reads.
+        (Purpose::Push, _) => format!("{own}pull,push"),
+        (Purpose::Pull, Some(scope)) if scope.starts_with(&own) && !scope.contains(' ') => scope.to_owned(),
+        (Purpose::Pull, _) => format!("{own}pull"),
     }
 }
 
@@ -189,12 +194,15 @@ mod tests {
 
     #[test]
     fn a_token_is_for_the_repository_that_is_pulled() {
+        let scope = |repository, proposed| super::scope(repository, Purpose::Pull, proposed);
         assert_eq!(scope("a/b", Some("repository:a/b:pull,push")), "repository:a/b:pull,push");
         for other in
             [None, Some("repository:c/d:pull"), Some("repository:a/b:pull repository:c/d:pull"), Some("*")]
         {
             assert_eq!(scope("a/b", other), "repository:a/b:pull");
         }
+        let pushed = super::scope("a/b", Purpose::Push, Some("repository:a/b:pull"));
+        assert_eq!(pushed, "repository:a/b:pull,push");
     }
 
     #[test]
