@@ -1,8 +1,5 @@
 //! Which accelerator QEMU uses, and which processor the machine sees.
 
-use std::fs::OpenOptions;
-use std::path::Path;
-
 /// Environment variables that name an accelerator, the first set one wins; the second is LinuxKit's.
 const VARIABLES: [&str; 2] = ["LKB_QEMU_ACCEL", "LINUXKIT_QEMU_ACCEL"];
 
@@ -11,22 +8,21 @@ pub fn from_environment() -> Option<String> {
     VARIABLES.iter().find_map(|name| std::env::var(name).ok().filter(|value| !value.is_empty()))
 }
 
-/// Whether KVM works here. A device that opens is not enough: without hardware virtualisation behind it (`kvm_pvm`, as
-/// some nested hosts have) machines hang in their firmware.
-pub fn kvm_usable() -> bool {
-    let opens = || OpenOptions::new().read(true).write(true).open("/dev/kvm").is_ok();
-    ["kvm_intel", "kvm_amd"].iter().any(|module| Path::new("/sys/module").join(module).exists()) && opens()
-}
-
-/// QEMU's `-accel` arguments in the order in which they are tried. Asked for are names with `:` between them.
-pub fn choose(asked: Option<&str>, kvm_usable: bool) -> Vec<String> {
+/// QEMU's `-accel` arguments in the order in which they are tried. Asked for are names with `:` between them. What
+/// needs hardware of the machine's own architecture is left out for another: only emulation can be that.
+pub fn choose(asked: Option<&str>, kvm_usable: bool, of_host: bool) -> Vec<String> {
     let names = match asked {
         Some(asked) => asked,
         None if kvm_usable => "kvm",
         None => "tcg",
     };
-    let accelerators = names.split(':').filter(|name| !name.is_empty());
-    accelerators.map(|name| if name == "tcg" { "tcg,thread=multi" } else { name }.to_owned()).collect()
+    let is_emulation = |name: &&str| name.split(',').next() == Some("tcg");
+    let mut names: Vec<&str> = names.split(':').filter(|name| !name.is_empty()).collect();
+    names.retain(|name| of_host || is_emulation(name));
+    if names.is_empty() {
+        names.push("tcg");
+    }
+    names.into_iter().map(|name| if name == "tcg" { "tcg,thread=multi" } else { name }.to_owned()).collect()
 }
 
 /// The processor: the host's own where all accelerators can show it, else the most capable that QEMU can imitate.
@@ -48,10 +44,22 @@ mod tests {
             (Some("kvm:tcg"), false, &["kvm", "tcg,thread=multi"], "max"),
             (Some("tcg,thread=single"), true, &["tcg,thread=single"], "max"),
             (Some("hvf"), false, &["hvf"], "host"),
+            (Some(":"), true, &["tcg,thread=multi"], "max"),
         ] {
-            let chosen = choose(asked, usable);
+            let chosen = choose(asked, usable, true);
             assert_eq!(chosen, accelerators, "{asked:?} {usable}");
             assert_eq!(cpu_model(&chosen), model, "{asked:?} {usable}");
+        }
+    }
+
+    #[test]
+    fn another_architecture_is_emulated() {
+        for (asked, accelerators) in [
+            (None, "tcg,thread=multi"),
+            (Some("kvm"), "tcg,thread=multi"),
+            (Some("kvm:tcg,thread=single"), "tcg,thread=single"),
+        ] {
+            assert_eq!(choose(asked, false, false), [accelerators], "{asked:?}");
         }
     }
 }

@@ -14,6 +14,8 @@ pub enum Mode {
     Iso,
     /// `PATH-kernel` and `PATH-initrd.img`.
     Kernel,
+    /// `PATH-kernel` and `PATH-squashfs.img`.
+    Squashfs,
 }
 
 /// The files that were found.
@@ -32,6 +34,17 @@ pub enum Candidate {
         /// `PATH-initrd.img`.
         initrd: PathBuf,
         /// `PATH-cmdline`, which a build writes only when it has one.
+        cmdline: Option<PathBuf>,
+    },
+    /// A kernel whose root is on a disk of its own.
+    Squashfs {
+        /// `PATH-kernel`.
+        kernel: PathBuf,
+        /// `PATH-squashfs.img`.
+        root: PathBuf,
+        /// `PATH-initrd.img`, which finds the root for a kernel without drivers.
+        initrd: Option<PathBuf>,
+        /// `PATH-cmdline`, if there is one.
         cmdline: Option<PathBuf>,
     },
 }
@@ -54,13 +67,15 @@ pub enum NotFound {
     /// None of these files is there.
     #[error("found nothing to boot: looked for {}", list(.0))]
     Nothing(Vec<PathBuf>),
-    /// There is a kernel without an initrd.
-    #[error("{} is missing beside {}: build format kernel+initrd again", initrd.display(), kernel.display())]
-    Initrd {
+    /// There is a kernel without the rest.
+    #[error("{} is missing beside {}: build format {format} again", missing.display(), kernel.display())]
+    Half {
         /// The kernel that is there.
         kernel: PathBuf,
-        /// The initrd that is not.
-        initrd: PathBuf,
+        /// What is not.
+        missing: PathBuf,
+        /// The format that both belong to.
+        format: &'static str,
     },
 }
 
@@ -69,7 +84,7 @@ fn list(paths: &[PathBuf]) -> String {
 }
 
 /// Finds out what to boot. Looked for, in this order: the file `path` itself, a CD image if it ends in `.iso`, an EFI program
-/// if in `.efi`, else a disk image; `path-kernel`; the disk images that a build with the name `path` writes; its CD image.
+/// if in `.efi`, else a disk image; `path-kernel`, with what lies beside it; the disk images that a build with the name `path` writes; its CD image.
 ///
 /// # Errors
 /// When nothing is there, or not what `mode` demands.
@@ -82,7 +97,7 @@ pub fn detect(
     let kernel = suffixed(path, "-kernel");
     let mut tried = Vec::new();
 
-    if mode != Some(Mode::Kernel) {
+    if !matches!(mode, Some(Mode::Kernel | Mode::Squashfs)) {
         if is_file(path) {
             let named = path.extension().and_then(|extension| extension.to_str()).unwrap_or("");
             return match (mode, named) {
@@ -94,14 +109,9 @@ pub fn detect(
         }
         tried.push(path.to_owned());
     }
-    if wanted(Mode::Kernel) {
+    if wanted(Mode::Kernel) || wanted(Mode::Squashfs) {
         if is_file(&kernel) {
-            let initrd = suffixed(path, "-initrd.img");
-            if !is_file(&initrd) {
-                return Err(NotFound::Initrd { kernel, initrd });
-            }
-            let cmdline = Some(suffixed(path, "-cmdline")).filter(|cmdline| is_file(cmdline));
-            return Ok(Candidate::Kernel { kernel, initrd, cmdline });
+            return beside_kernel(path, kernel, mode, is_file);
         }
         tried.push(kernel);
     }
@@ -115,6 +125,29 @@ pub fn detect(
         tried.push(found);
     }
     Err(NotFound::Nothing(tried))
+}
+
+/// What a kernel is booted with. As LinuxKit does it, a root on a disk is preferred.
+fn beside_kernel(
+    path: &Path,
+    kernel: PathBuf,
+    mode: Option<Mode>,
+    is_file: &dyn Fn(&Path) -> bool,
+) -> Result<Candidate, NotFound> {
+    let [initrd, root, cmdline] =
+        ["-initrd.img", "-squashfs.img", "-cmdline"].map(|suffix| suffixed(path, suffix));
+    let cmdline = Some(cmdline).filter(|cmdline| is_file(cmdline));
+    if mode != Some(Mode::Kernel) && is_file(&root) {
+        let initrd = Some(initrd).filter(|initrd| is_file(initrd));
+        return Ok(Candidate::Squashfs { kernel, root, initrd, cmdline });
+    }
+    if mode == Some(Mode::Squashfs) {
+        return Err(NotFound::Half { kernel, missing: root, format: "kernel+squashfs" });
+    }
+    if !is_file(&initrd) {
+        return Err(NotFound::Half { kernel, missing: initrd, format: "kernel+initrd" });
+    }
+    Ok(Candidate::Kernel { kernel, initrd, cmdline })
 }
 
 /// Where a machine keeps its state when nothing else is said: `PREFIX-state`, the prefix being the path without the
@@ -152,6 +185,15 @@ mod tests {
         }
     }
 
+    fn squashfs(prefix: &str, initrd: bool) -> Candidate {
+        Candidate::Squashfs {
+            kernel: format!("{prefix}-kernel").into(),
+            root: format!("{prefix}-squashfs.img").into(),
+            initrd: initrd.then(|| format!("{prefix}-initrd.img").into()),
+            cmdline: None,
+        }
+    }
+
     #[test]
     fn what_is_there_decides_what_is_booted() {
         let built = ["d/m-kernel", "d/m-initrd.img", "d/m-cmdline", "d/m.qcow2"];
@@ -171,6 +213,10 @@ mod tests {
             ("m", None, &["m-efi.img", "m.efi"], disk("m-efi.img")),
             ("m.efi", None, &["m.efi"], Candidate::Program("m.efi".into())),
             ("m", None, &["m.iso"], Candidate::Iso("m.iso".into())),
+            ("m", None, &["m-kernel", "m-squashfs.img"], squashfs("m", false)),
+            ("m", None, &["m-kernel", "m-squashfs.img", "m-initrd.img"], squashfs("m", true)),
+            ("m", Some(Mode::Squashfs), &["m", "m-kernel", "m-squashfs.img"], squashfs("m", false)),
+            ("m", Some(Mode::Kernel), &["m-kernel", "m-squashfs.img", "m-initrd.img"], kernel("m", false)),
             (
                 "m.qcow2",
                 Some(Mode::Kernel),
@@ -208,6 +254,13 @@ mod tests {
             ("m", Some(Mode::Kernel), &["m"], "looked for m-kernel"),
             ("m.yml", None, &["m.yml"], "lkb build m.yml"),
             ("m", None, &["m-kernel"], "m-initrd.img is missing beside m-kernel"),
+            (
+                "m",
+                Some(Mode::Squashfs),
+                &["m-kernel", "m-initrd.img"],
+                "m-squashfs.img is missing beside m-kernel",
+            ),
+            ("m", Some(Mode::Squashfs), &["m"], "looked for m-kernel"),
         ] {
             let error = detect_among(path, mode, files).unwrap_err().to_string();
             assert!(error.contains(message), "{error}");

@@ -5,50 +5,40 @@ use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus};
-use std::thread;
 
 use image_layout::timeline::{PORT, Timeline};
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
-use nix::sys::signal::{SigSet, Signal, kill};
-use nix::unistd::Pid;
 
-use super::launch::Ready;
-use super::{QemuError, command_line};
+use super::QemuError;
 
 /// No time-line is longer (bytes); what is, comes from a machine that means no good.
 const LINE_LIMIT: u64 = 4 << 20;
-/// Signals that are meant for QEMU when they reach us.
-const PASSED_ON: [Signal; 3] = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP];
 
-/// What became of a machine whose boot was to be drawn.
+/// The port, seen from the host. QEMU inherits its end, by number.
 #[derive(Debug)]
-pub struct Charted {
-    /// How QEMU ended.
-    pub status: ExitStatus,
-    /// Whether there is a chart; without, the machine never said anything on its port.
-    pub drawn: bool,
+pub struct Port {
+    ours: UnixStream,
+    theirs: UnixStream,
 }
 
-impl Ready {
-    /// Runs QEMU to its end, and keeps the chart of the machine's boot in the file `chart`.
-    ///
-    /// # Errors
-    /// When QEMU cannot be started, or the chart cannot be written.
-    pub fn run_with_chart(self, chart: &Path) -> Result<Charted, QemuError> {
-        let start = |source| QemuError::Start { program: self.program.clone(), source };
-        let (ours, theirs) = UnixStream::pair().map_err(start)?;
-        // Inherited by QEMU alone: nothing else is started here.
-        fcntl(&theirs, FcntlArg::F_SETFD(FdFlag::empty())).map_err(|errno| start(errno.into()))?;
-        let mut command = Command::new(&self.program);
-        command.args(command_line(&self.plan)).args(port_arguments(theirs.as_fd().as_raw_fd()));
-        let mut child = command.spawn().map_err(start)?;
+impl Port {
+    /// Makes one. What is started next inherits QEMU's end of it.
+    pub fn new() -> io::Result<Self> {
+        let (ours, theirs) = UnixStream::pair()?;
+        fcntl(&theirs, FcntlArg::F_SETFD(FdFlag::empty()))?;
+        Ok(Self { ours, theirs })
+    }
+
+    /// What QEMU is told of it.
+    pub fn arguments(&self) -> [String; 6] {
+        port_arguments(self.theirs.as_fd().as_raw_fd())
+    }
+
+    /// Draws each time-line that comes into the file `chart`, until QEMU ends; whether there was one. QEMU must run.
+    pub fn draw_all(self, chart: &Path) -> Result<bool, QemuError> {
         // With it, the port would never end.
-        drop(theirs);
-        pass_on(&child);
-        let drawn = draw_all(BufReader::new(ours), chart);
-        let status = child.wait().map_err(start)?;
-        Ok(Charted { status, drawn: drawn? })
+        drop(self.theirs);
+        draw_all(BufReader::new(self.ours), chart)
     }
 }
 
@@ -62,24 +52,6 @@ fn port_arguments(socket: i32) -> [String; 6] {
         "-device".to_owned(),
         format!("virtserialport,chardev=boot,name={PORT}"),
     ]
-}
-
-/// Gives signals to QEMU, as if it had our place.
-///
-/// They are blocked only now: a child inherits what is blocked, and QEMU would never hear them.
-fn pass_on(child: &Child) {
-    let Ok(pid) = i32::try_from(child.id()).map(Pid::from_raw) else { return };
-    let signals: SigSet = PASSED_ON.into_iter().collect();
-    if signals.thread_block().is_err() {
-        // Then they end us, and QEMU runs on until it is stopped.
-        return;
-    }
-    thread::spawn(move || {
-        while let Ok(signal) = signals.wait() {
-            // It may have ended; then so will we.
-            kill(pid, signal).ok();
-        }
-    });
 }
 
 /// Draws each time-line that comes, until there is no more; whether there was one.

@@ -4,14 +4,7 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
-/// Where distributions put firmware for x86-64, and the variable store that it begins with: Debian and Ubuntu, Fedora,
-/// Arch Linux.
-const PLACES: [(&str, &str); 4] = [
-    ("/usr/share/OVMF/OVMF_CODE_4M.fd", "/usr/share/OVMF/OVMF_VARS_4M.fd"),
-    ("/usr/share/OVMF/OVMF_CODE.fd", "/usr/share/OVMF/OVMF_VARS.fd"),
-    ("/usr/share/edk2/ovmf/OVMF_CODE.fd", "/usr/share/edk2/ovmf/OVMF_VARS.fd"),
-    ("/usr/share/edk2/x64/OVMF_CODE.4m.fd", "/usr/share/edk2/x64/OVMF_VARS.4m.fd"),
-];
+use super::arch::Arch;
 
 /// Firmware that was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,8 +19,11 @@ pub struct Found {
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum FirmwareError {
     /// It is nowhere.
-    #[error("found no EFI firmware: install the Debian package ovmf, or name its file with --fw")]
-    Missing,
+    #[error("found no EFI firmware for {}: install the Debian package {}, or name its file with --fw", .0.name(), .0.firmware_package())]
+    Missing(Arch),
+    /// Such machines have none.
+    #[error("{} machines have no EFI: leave out --uefi and --fw", .0.name())]
+    NotThere(Arch),
     /// The file is not there.
     #[error("the firmware {} is not there", .0.display())]
     NoFile(PathBuf),
@@ -37,7 +33,15 @@ pub enum FirmwareError {
 ///
 /// # Errors
 /// When there is none.
-pub fn find(asked: Option<&Path>, is_file: &dyn Fn(&Path) -> bool) -> Result<Found, FirmwareError> {
+pub fn find(
+    arch: Arch,
+    asked: Option<&Path>,
+    is_file: &dyn Fn(&Path) -> bool,
+) -> Result<Found, FirmwareError> {
+    let places = arch.firmware();
+    if places.is_empty() {
+        return Err(FirmwareError::NotThere(arch));
+    }
     if let Some(code) = asked {
         if !is_file(code) {
             return Err(FirmwareError::NoFile(code.to_owned()));
@@ -48,8 +52,8 @@ pub fn find(asked: Option<&Path>, is_file: &dyn Fn(&Path) -> bool) -> Result<Fou
         return Ok(Found { code: code.to_owned(), variables });
     }
     let found =
-        PLACES.iter().find(|(code, variables)| [code, variables].iter().all(|file| is_file(Path::new(file))));
-    let (code, variables) = found.ok_or(FirmwareError::Missing)?;
+        places.iter().find(|(code, variables)| [code, variables].iter().all(|file| is_file(Path::new(file))));
+    let (code, variables) = found.ok_or(FirmwareError::Missing(arch))?;
     Ok(Found { code: code.into(), variables: Some(variables.into()) })
 }
 
@@ -58,12 +62,12 @@ mod tests {
     use super::*;
 
     fn find_among(asked: Option<&str>, files: &[&str]) -> Result<Found, FirmwareError> {
-        find(asked.map(Path::new), &|path| files.iter().any(|file| Path::new(file) == path))
+        find(Arch::X86_64, asked.map(Path::new), &|path| files.iter().any(|file| Path::new(file) == path))
     }
 
     #[test]
     fn firmware_is_the_one_asked_for_or_the_distributions() {
-        let (code, vars) = PLACES[0];
+        let (code, vars) = Arch::X86_64.firmware()[0];
         let firmware = |code: &str, variables: Option<&str>| {
             Ok(Found { code: code.into(), variables: variables.map(PathBuf::from) })
         };
@@ -78,7 +82,26 @@ mod tests {
 
     #[test]
     fn without_firmware_the_package_is_named() {
-        assert!(find_among(None, &[PLACES[0].0]).unwrap_err().to_string().contains("package ovmf"));
+        assert!(
+            find_among(None, &[Arch::X86_64.firmware()[0].0])
+                .unwrap_err()
+                .to_string()
+                .contains("package ovmf")
+        );
         assert!(find_among(Some("/no"), &[]).unwrap_err().to_string().contains("/no is not there"));
+    }
+
+    #[test]
+    fn each_architecture_has_firmware_of_its_own_or_none() {
+        for (arch, says) in [
+            (Arch::Aarch64, "package qemu-efi-aarch64"),
+            (Arch::Riscv64, "package qemu-efi-riscv64"),
+            (Arch::S390x, "s390x machines have no EFI"),
+        ] {
+            let error = find(arch, None, &|_| false).unwrap_err().to_string();
+            assert!(error.contains(says), "{error}");
+        }
+        let found = find(Arch::Aarch64, None, &|_| true).unwrap();
+        assert_eq!(found.code, Path::new("/usr/share/AAVMF/AAVMF_CODE.fd"));
     }
 }

@@ -4,9 +4,11 @@ use std::convert::Infallible;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use super::expect::Expectation;
+use super::virtiofsd::Servers;
 use super::{Console, Plan, QemuError, command_line};
 
 /// A machine that can be started.
@@ -16,6 +18,10 @@ pub struct Ready {
     pub program: PathBuf,
     /// What it is told.
     pub plan: Plan,
+    /// What gives the machine directories of the host, if it has any.
+    pub virtiofsd: Option<PathBuf>,
+    /// What the console must show.
+    pub expect: Option<Expectation>,
 }
 
 /// A machine that was left running.
@@ -28,6 +34,12 @@ pub struct Detached {
 }
 
 impl Ready {
+    /// Whether somebody must stay with the machine as long as it runs: then [`Self::attend`], else [`Self::exec`].
+    #[must_use]
+    pub fn needs_attendance(&self) -> bool {
+        self.virtiofsd.is_some() || self.expect.is_some()
+    }
+
     /// Becomes QEMU: signals, terminal and exit status are QEMU's own. Comes back only when that fails.
     ///
     /// # Errors
@@ -43,6 +55,7 @@ impl Ready {
     /// When QEMU cannot be started or gives up at once.
     pub fn detach(self) -> Result<Detached, QemuError> {
         let start = |source| QemuError::Start { program: self.program.clone(), source };
+        let servers = Servers::start(self.virtiofsd.as_deref(), &self.plan.shares)?;
         let status = Command::new(&self.program)
             .args(command_line(&self.plan))
             .stdin(Stdio::null())
@@ -51,6 +64,7 @@ impl Ready {
         if !status.success() {
             return Err(QemuError::Failed(status));
         }
+        servers.leave();
         let path = self.plan.pid_file;
         let text =
             fs::read_to_string(&path).map_err(|source| QemuError::Read { path: path.clone(), source })?;
@@ -71,8 +85,13 @@ pub fn program(name: &'static str, package: &'static str) -> Result<PathBuf, Qem
     let path = std::env::var_os("PATH").unwrap_or_default();
     std::env::split_paths(&path)
         .map(|dir| dir.join(name))
-        .find(|file| fs::metadata(file).is_ok_and(|m| m.is_file() && m.permissions().mode() & 0o111 != 0))
+        .find(|file| is_program(file))
         .ok_or(QemuError::NoProgram { program: name, package })
+}
+
+/// Whether this is a file that can be executed.
+pub fn is_program(file: &Path) -> bool {
+    fs::metadata(file).is_ok_and(|m| m.is_file() && m.permissions().mode() & 0o111 != 0)
 }
 
 #[cfg(test)]

@@ -2,42 +2,62 @@
 //!
 //! | file | duty |
 //! |---|---|
+//! | `arch.rs` | what is different between architectures |
 //! | `boot.rs` | what `PATH` stands for: a disk, a CD, kernel and initrd |
 //! | `firmware.rs` | EFI firmware, for images that need it |
 //! | `accelerator.rs` | which accelerator, which processor |
-//! | `command_line.rs` | a plan → QEMU's arguments |
-//! | `stop.rs` | the power button |
+//! | `usb.rs` | what is plugged into USB |
+//! | `plan.rs` | all that is known when QEMU is started |
+//! | `command_line/` | a plan → QEMU's arguments |
 //! | `state.rs` | what a machine keeps on the host: MAC address, disks, metadata CD |
 //! | `launch.rs` | becomes QEMU, or leaves it behind |
-//! | `chart.rs` | runs QEMU, and draws the machine's boot |
+//! | `attend.rs` | runs QEMU, and stays with it |
+//! | `virtiofsd.rs` | the processes that share directories with the machine |
+//! | `expect.rs` | waits for what the console shows |
+//! | `chart.rs` | draws the machine's boot |
+//! | `stop.rs` | the power button |
 
 mod accelerator;
+mod arch;
+mod attend;
 mod boot;
 mod chart;
 mod command_line;
+mod error;
+mod expect;
 mod firmware;
 mod launch;
+mod plan;
 mod state;
 mod stop;
+mod usb;
+mod virtiofsd;
 
 use std::fs::File;
 use std::io::{self, IsTerminal, Read};
 use std::path::{Path, PathBuf};
-use std::process::ExitStatus;
 
-use thiserror::Error;
+use nix::net::if_::if_nametoindex;
 
+pub use arch::Arch;
+pub use attend::{Attended, Told};
 pub use boot::Mode;
-pub use chart::Charted;
-pub use command_line::{Boot, Console, Drive, Firmware, Network, Plan, command_line};
+pub use command_line::command_line;
+pub use error::QemuError;
+pub use expect::{Expectation, NotShown};
 pub use firmware::FirmwareError;
 pub use launch::{Detached, Ready};
+pub use plan::{Boot, Console, Drive, Firmware, Network, Peer, Plan, Share};
 pub use state::StateError;
 pub use stop::{How, StopError, stop};
+pub use usb::{Device, DeviceError};
+pub use virtiofsd::ShareError;
 
 use super::disk::{DiskRequest, Format};
-use super::publish::{PublishError, Published};
-use boot::{Candidate, NotFound};
+use super::networking::Networking;
+use super::publish::Published;
+use boot::Candidate;
+use state::State;
 
 /// A kernel command line is shorter; a larger file is something else.
 const CMDLINE_LIMIT: u64 = 64 << 10;
@@ -49,16 +69,6 @@ pub enum Metadata {
     Text(String),
     /// The content of this file.
     File(PathBuf),
-}
-
-/// How the machine reaches the world.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Networking {
-    /// Through QEMU, as an ordinary process of the user; nothing reaches the machine but published ports.
-    #[default]
-    User,
-    /// Not at all.
-    None,
 }
 
 /// What is to be run, and how.
@@ -88,6 +98,16 @@ pub struct Options {
     pub accelerator: Option<String>,
     /// The machine's architecture, as `uname -m` or Go spells it.
     pub arch: String,
+    /// QEMU's file; without it, the one of the architecture in `PATH`.
+    pub program: Option<PathBuf>,
+    /// What is plugged into USB; `None` when the machine has no USB.
+    pub usb: Option<Vec<Device>>,
+    /// Directories of the host that the machine can mount.
+    pub shares: Vec<PathBuf>,
+    /// The program that gives it these directories; without it, the distribution's.
+    pub virtiofsd: Option<PathBuf>,
+    /// What the console must show.
+    pub expect: Option<Expectation>,
     /// Where the machine keeps its state; without it, beside `path`.
     pub state: Option<PathBuf>,
     /// Leave the machine running and come back.
@@ -100,92 +120,29 @@ pub struct Options {
     pub console_file: Option<PathBuf>,
 }
 
-/// Why a machine does not run.
-#[derive(Debug, Error)]
-pub enum QemuError {
-    /// Not built for this.
-    #[error("cannot run machines of architecture {0:?}: x86_64 is the only one so far")]
-    Arch(String),
-    /// Nothing to boot.
-    #[error(transparent)]
-    NotFound(#[from] NotFound),
-    /// A file to boot from cannot be read.
-    #[error("cannot read {}", path.display())]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// Why not.
-        source: io::Error,
-    },
-    /// `PATH-cmdline` is no command line.
-    #[error("{} is no kernel command line: it has more than 64 KiB, or is not UTF-8", .0.display())]
-    NoCmdline(PathBuf),
-    /// A program is not there.
-    #[error("{program} is not in PATH: install the Debian package {package}")]
-    NoProgram {
-        /// The program.
-        program: &'static str,
-        /// The package that has it.
-        package: &'static str,
-    },
-    /// Ports without a network.
-    #[error("--publish needs a network: leave out --networking none")]
-    PublishWithoutNetwork,
-    /// A port cannot be published.
-    #[error(transparent)]
-    Publish(#[from] PublishError),
-    /// There is no firmware.
-    #[error(transparent)]
-    Firmware(#[from] FirmwareError),
-    /// The state directory or what is in it.
-    #[error(transparent)]
-    State(#[from] StateError),
-    /// QEMU could not be started.
-    #[error("cannot start {}", program.display())]
-    Start {
-        /// The program.
-        program: PathBuf,
-        /// Why not.
-        source: io::Error,
-    },
-    /// The boot chart cannot be written.
-    #[error("cannot write the boot chart {}", path.display())]
-    Chart {
-        /// The file.
-        path: PathBuf,
-        /// Why not.
-        source: io::Error,
-    },
-    /// QEMU gave up before it was a daemon.
-    #[error("QEMU did not start: {0}; the reason is above")]
-    Failed(ExitStatus),
-}
-
 /// Finds and prepares all that the machine needs, without starting it.
 ///
 /// # Errors
 /// When something is missing, unreadable or in use; see [`QemuError`].
 pub fn prepare(options: &Options) -> Result<Ready, QemuError> {
-    if !matches!(options.arch.as_str(), "x86_64" | "amd64") {
-        return Err(QemuError::Arch(options.arch.clone()));
-    }
+    let arch = Arch::named(&options.arch).ok_or_else(|| QemuError::Arch(options.arch.clone()))?;
     let candidate = boot::detect(&options.path, options.mode, &|path| path.is_file())?;
-    let firmware = (options.uefi || options.firmware.is_some() || candidate.is_efi())
-        .then(|| firmware::find(options.firmware.as_deref(), &|path| path.is_file()))
+    let asked = options.uefi || options.firmware.is_some();
+    let firmware = (asked || candidate.is_efi() || arch.boots_by_efi_alone(&candidate))
+        .then(|| firmware::find(arch, options.firmware.as_deref(), &|path| path.is_file()))
         .transpose()?;
     let boot = load(candidate)?;
-    let program = launch::program("qemu-system-x86_64", "qemu-system-x86")?;
-    if options.networking == Networking::None && !options.publish.is_empty() {
-        return Err(QemuError::PublishWithoutNetwork);
-    }
-    options.publish.iter().try_for_each(|published| published.check())?;
+    let program = qemu(arch, options.program.as_deref())?;
+    check_network(options)?;
+    let usb = options.usb.as_deref().map(|devices| plug_in(arch, devices)).transpose()?;
+    let virtiofsd = match options.shares.is_empty() {
+        true => None,
+        false => Some(virtiofsd::program(options.virtiofsd.as_deref())?),
+    };
 
     let state = options.state.clone().unwrap_or_else(|| boot::default_state(&options.path));
-    let state = state::State::open(&state)?;
-    let accelerators = accelerator::choose(
-        options.accelerator.clone().or_else(accelerator::from_environment).as_deref(),
-        accelerator::kvm_usable(),
-    );
+    let state = State::open(&state)?;
+    let accelerators = accelerators(arch, options.accelerator.clone());
     let firmware = firmware
         .map(|found| -> Result<Firmware, QemuError> {
             let variables = found.variables.as_deref().map(|template| state.efi_variables(template));
@@ -193,6 +150,7 @@ pub fn prepare(options: &Options) -> Result<Ready, QemuError> {
         })
         .transpose()?;
     let plan = Plan {
+        arch,
         boot,
         firmware,
         memory: options.memory,
@@ -201,14 +159,10 @@ pub fn prepare(options: &Options) -> Result<Ready, QemuError> {
         accelerators,
         disks: state.disks(&options.disks)?,
         metadata_cd: options.metadata.as_ref().map(|metadata| state.metadata_cd(metadata)).transpose()?,
-        network: match options.networking {
-            Networking::None => Network::None,
-            Networking::User => Network::User { mac: state.mac()?, publish: options.publish.clone() },
-        },
-        console: match (options.detach, options.console_file.as_deref().map(absolute).transpose()?) {
-            (true, file) => Console::File(file.unwrap_or_else(|| state.console_log())),
-            (false, copy) => Console::Terminal { interactive: io::stdin().is_terminal(), copy },
-        },
+        network: network(options, &state)?,
+        usb,
+        shares: virtiofsd::shares(&options.shares, &state)?,
+        console: console(options, &state)?,
         qmp: state
             .control_socket()
             .into_iter()
@@ -218,7 +172,76 @@ pub fn prepare(options: &Options) -> Result<Ready, QemuError> {
         gui: options.gui,
         detach: options.detach,
     };
-    Ok(Ready { program, plan })
+    Ok(Ready { program, plan, virtiofsd, expect: options.expect.clone() })
+}
+
+/// The QEMU to run: the one that was asked for, or that of the architecture.
+fn qemu(arch: Arch, asked: Option<&Path>) -> Result<PathBuf, QemuError> {
+    match asked {
+        Some(path) if launch::is_program(path) => absolute(path),
+        Some(path) => Err(QemuError::NotExecutable(path.to_owned())),
+        None => {
+            let (name, package) = arch.program();
+            launch::program(name, package)
+        }
+    }
+}
+
+fn accelerators(arch: Arch, asked: Option<String>) -> Vec<String> {
+    let opens = |path: &Path| File::options().read(true).write(true).open(path).is_ok();
+    let kvm_usable = arch.kvm_usable(&|path| path.exists(), &opens);
+    let asked = asked.or_else(accelerator::from_environment);
+    accelerator::choose(asked.as_deref(), kvm_usable, arch.is_hosts())
+}
+
+fn check_network(options: &Options) -> Result<(), QemuError> {
+    if options.networking != Networking::User && !options.publish.is_empty() {
+        return Err(QemuError::PublishElsewhere(options.networking.clone()));
+    }
+    if let Networking::Bridge(name) = &options.networking
+        && if_nametoindex(name.as_str()).is_err()
+    {
+        return Err(QemuError::NoBridge(name.clone()));
+    }
+    Ok(options.publish.iter().try_for_each(|published| published.check())?)
+}
+
+fn network(options: &Options, state: &State) -> Result<Network, StateError> {
+    let peer = match &options.networking {
+        Networking::None => return Ok(Network::None),
+        Networking::User => Peer::User(options.publish.clone()),
+        Networking::Tap(interface) => Peer::Tap(interface.clone()),
+        Networking::Bridge(bridge) => Peer::Bridge(bridge.clone()),
+    };
+    Ok(Network::Card { mac: state.mac()?, peer })
+}
+
+/// The devices with what must be known of their files.
+fn plug_in(arch: Arch, devices: &[Device]) -> Result<Vec<Device>, QemuError> {
+    if arch.bus() == arch::Bus::Ccw {
+        return Err(QemuError::NoUsb(arch));
+    }
+    let plug_in = |device: &Device| match device {
+        Device::Stick { file, format, properties } => {
+            let told = format_of(file).map_err(|source| QemuError::Read { path: file.clone(), source })?;
+            let format = format.or_else(|| Format::of_name(file)).unwrap_or(told);
+            Ok(Device::Stick { file: absolute(file)?, format: Some(format), properties: properties.clone() })
+        }
+        Device::Other(_) => Ok(device.clone()),
+    };
+    devices.iter().map(plug_in).collect()
+}
+
+fn console(options: &Options, state: &State) -> Result<Console, QemuError> {
+    let file = options.console_file.as_deref().map(absolute).transpose()?;
+    Ok(match options.detach {
+        true => Console::File(file.unwrap_or_else(|| state.console_log())),
+        // What is waited for is looked for in what passes through us; no keys go to the machine then.
+        false => {
+            let interactive = options.expect.is_none() && io::stdin().is_terminal();
+            Console::Terminal { interactive, copy: file }
+        }
+    })
 }
 
 /// Reads what must be known of the files to boot from.
@@ -235,10 +258,25 @@ fn load(candidate: Candidate) -> Result<Boot, QemuError> {
         Candidate::Program(path) => Boot::Program(absolute(&path)?),
         Candidate::Kernel { kernel, initrd, cmdline } => Boot::Kernel {
             kernel: absolute(&kernel)?,
-            initrd: absolute(&initrd)?,
+            initrd: Some(absolute(&initrd)?),
             cmdline: cmdline.map(|path| read_cmdline(&path)).transpose()?.unwrap_or_default(),
+            root: None,
+        },
+        Candidate::Squashfs { kernel, root, initrd, cmdline } => Boot::Kernel {
+            kernel: absolute(&kernel)?,
+            initrd: initrd.as_deref().map(absolute).transpose()?,
+            cmdline: with_root(cmdline.map(|path| read_cmdline(&path)).transpose()?.unwrap_or_default()),
+            root: Some(absolute(&root)?),
         },
     })
+}
+
+/// A command line that says where the root is: on the first disk, unless it says something else.
+fn with_root(cmdline: String) -> String {
+    match cmdline.split_ascii_whitespace().any(|word| word.starts_with("root=")) {
+        true => cmdline,
+        false => format!("{cmdline} root=/dev/vda").trim_start().to_owned(),
+    }
 }
 
 /// The format that a disk image has by its first bytes.
@@ -262,4 +300,35 @@ fn read_cmdline(path: &Path) -> Result<String, QemuError> {
 /// QEMU changes its directory when it becomes a daemon, and takes `a:b` for a protocol: every path is absolute.
 fn absolute(path: &Path) -> Result<PathBuf, QemuError> {
     std::path::absolute(path).map_err(|source| QemuError::Read { path: path.to_owned(), source })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_root_on_the_first_disk_is_named_unless_another_is() {
+        for (cmdline, expected) in [
+            ("", "root=/dev/vda"),
+            ("console=ttyS0", "console=ttyS0 root=/dev/vda"),
+            ("console=ttyS0 root=LABEL=x quiet", "console=ttyS0 root=LABEL=x quiet"),
+            ("chroot=y", "chroot=y root=/dev/vda"),
+        ] {
+            assert_eq!(with_root(cmdline.to_owned()), expected);
+        }
+    }
+
+    #[test]
+    fn a_stick_is_what_its_file_says_and_ibm_z_has_no_usb() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("stick.img");
+        std::fs::write(&file, b"QFI\xFB").unwrap();
+        let stick =
+            |file: &Path, format| Device::Stick { file: file.into(), format, properties: String::new() };
+        let plugged = plug_in(Arch::X86_64, &[stick(&file, None), Device::Other("usb-kbd".into())]).unwrap();
+        assert_eq!(plugged, [stick(&file, Some(Format::Qcow2)), Device::Other("usb-kbd".into())]);
+        let missing = plug_in(Arch::X86_64, &[stick(Path::new("/nowhere"), None)]).unwrap_err();
+        assert_eq!(missing.to_string(), "cannot read /nowhere");
+        assert!(plug_in(Arch::S390x, &[]).unwrap_err().to_string().starts_with("s390x machines have no USB"));
+    }
 }

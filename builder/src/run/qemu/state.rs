@@ -9,6 +9,7 @@
 //! | `qemu.pid` | QEMU's process number, as long as it runs |
 //! | `qmp` | QEMU's control socket |
 //! | `console.log` | the console of a detached machine |
+//! | `virtiofs0.sock`, `virtiofs0.log`, … | where a directory is shared with the machine, and what is wrong there |
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Write};
@@ -97,9 +98,19 @@ impl State {
 
     /// Where QEMU takes orders; `None` when the directory's name is too long for a socket.
     pub fn control_socket(&self) -> Option<PathBuf> {
+        self.socket(stop::SOCKET)
+    }
+
+    /// A socket in the directory; `None` when the directory's name is too long for it.
+    pub fn socket(&self, name: &str) -> Option<PathBuf> {
         /// Bytes in a socket's address, with the NUL at its end (unix(7)).
         const LONGEST: usize = 108;
-        Some(self.path.join(stop::SOCKET)).filter(|path| path.as_os_str().len() < LONGEST)
+        Some(self.path.join(name)).filter(|path| path.as_os_str().len() < LONGEST)
+    }
+
+    /// A file in the directory.
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.path.join(name)
     }
 
     /// The QEMU that uses this directory now. A number that is left over may belong to another process by now.

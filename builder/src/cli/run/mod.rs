@@ -1,0 +1,25 @@
+//! `lkb run`: one file a back-end.
+
+mod qemu;
+
+use super::{Context, Outcome};
+
+/// Run an image
+///
+/// The back-end may be left out: `lkb run PATH` is `lkb run qemu PATH`.
+#[derive(Debug, clap::Args)]
+pub struct Options {
+    #[command(subcommand)]
+    backend: Backend,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Backend {
+    Qemu(Box<qemu::Options>),
+}
+
+pub fn run(options: &Options, context: &Context) -> Outcome {
+    match &options.backend {
+        Backend::Qemu(options) => qemu::run(options, context),
+    }
+}
