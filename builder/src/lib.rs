@@ -15,12 +15,14 @@
 //! | [`run`] | starts what was built | output (the metadata CD), size |
 //! | [`size`] | sizes as people write them | – |
 //! | [`pkg`] | `build.yml`, content hash, Dockerfile drivers | image |
+//! | [`event`] | what long work says while it goes on | – |
 //! | [`cli`] | the command line | all |
 
 pub mod build;
 pub mod cli;
 pub mod config;
 pub mod diff;
+pub mod event;
 pub mod image;
 pub mod inventory;
 pub mod output;

@@ -1,7 +1,7 @@
 //! The images that a configuration names, brought from their registries.
 
 use crate::config::{Config, ImageUse, VolumeFormat};
-use crate::image::registry::{Former, Pulled, Registries};
+use crate::image::registry::{Former, Registries};
 use crate::image::{Cache, Fault, ImageError, Reference};
 use crate::trust::{Doubt, Policy, Subject};
 
@@ -14,17 +14,6 @@ pub enum When {
     Missing,
     /// For everything, since a tag may mean another image than it did.
     Always,
-}
-
-/// What is going on.
-#[derive(Debug, Clone, Copy)]
-pub enum Asked<'a> {
-    /// A registry is being asked for this image.
-    Pulling(&'a Reference),
-    /// It is in the cache now.
-    Pulled(&'a Reference, &'a Pulled),
-    /// Its registry is being asked who has signed it.
-    Signatures(&'a Reference),
 }
 
 /// Brings the images of a configuration into the cache, for this architecture and for those that volumes want.
@@ -43,7 +32,6 @@ pub fn fetch(
     registries: &Registries,
     when: When,
     trust: &Policy,
-    tell: &mut dyn FnMut(Asked<'_>),
 ) -> Result<(), BuildError> {
     let wanted = wanted(config, arch)?;
     let unbuilt = unbuilt(&wanted, cache)?;
@@ -61,9 +49,8 @@ pub fn fetch(
             State::Present | State::Absent => Former::Replaced,
             State::OtherPlatform => Former::Kept,
         };
-        tell(Asked::Pulling(reference));
         match registries.pull(cache, reference, arch, former) {
-            Ok(pulled) => tell(Asked::Pulled(reference, &pulled)),
+            Ok(_) => {}
             Err(why) => {
                 let goes_on = why.is_absence();
                 let is_cached = state == State::Present;
@@ -77,7 +64,7 @@ pub fn fetch(
     if !unpulled.is_empty() {
         return Err(BuildError::Pull(unpulled));
     }
-    wanted.iter().try_for_each(|wanted| signatures(wanted, cache, registries, trust, tell))
+    wanted.iter().try_for_each(|wanted| signatures(wanted, cache, registries, trust))
 }
 
 /// Brings the signatures of an image that must be signed, unless the cache has one that counts.
@@ -86,7 +73,6 @@ fn signatures(
     cache: &Cache,
     registries: &Registries,
     trust: &Policy,
-    tell: &mut dyn FnMut(Asked<'_>),
 ) -> Result<(), BuildError> {
     if !trust.concerns(reference) {
         return Ok(());
@@ -102,7 +88,6 @@ fn signatures(
     if matches!(doubt.doubt, Doubt::NoKey) {
         return Err(BuildError::Untrusted { spot: spot(), source: doubt });
     }
-    tell(Asked::Signatures(reference));
     let asked = if image.named == image.digest { &digests[..1] } else { &digests[..] };
     for digest in asked {
         if let Err(source) = registries.pull_signatures(cache, reference, *digest) {

@@ -29,7 +29,7 @@ use crate::trust::Policy;
 
 use bundles::Bundles;
 pub use error::{BuildError, FileFault, MissingImage, UnpulledImage};
-pub use fetch::{Asked, When, fetch};
+pub use fetch::{When, fetch};
 use furnish::Role;
 use images::Images;
 pub use local::take_local;

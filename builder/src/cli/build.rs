@@ -4,7 +4,8 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use super::{Context, Outcome, SUCCESS, source};
-use crate::build::{self, Asked, When};
+use crate::build::{self, When};
+use crate::event::Work;
 use crate::output::{self, Format, Machine};
 use crate::size::Size;
 use crate::spec::Profile;
@@ -71,27 +72,19 @@ pub fn run(options: &Options, context: &Context) -> Outcome {
         build::Options { trust: Policy::new(&config.trust, &options.trust_key)?, profile: options.profile };
     build::take_local(&mut config, &cache)?;
     let when = if options.pull { When::Always } else { When::Missing };
-    let registries = context.registries()?;
-    let tell = &mut |asked: Asked<'_>| match asked {
-        Asked::Pulling(reference) => context.pulling(reference),
-        Asked::Pulled(reference, pulled) => context.pulled(reference, pulled),
-        Asked::Signatures(reference) => {
-            context.terminal.detail(format_args!("asking for the signatures of {reference}"));
-        }
-    };
-    build::fetch(&config, &cache, &options.arch, &registries, when, &choices.trust, tell)?;
-    let machine = build::assemble(&config, &cache, &options.arch, &choices)?;
+    build::fetch(&config, &cache, &options.arch, &context.registries()?, when, &choices.trust)?;
+    let machine = context.working(Work::Assemble, &options.prefix(), || {
+        build::assemble(&config, &cache, &options.arch, &choices)
+    })?;
+    let names: Vec<&str> = formats.iter().map(|format| format.name()).collect();
     if let Some(file) = &options.output {
-        return stream(&machine, &cache, file, &formats);
+        return context.working(Work::Write, &names.join(", "), || stream(&machine, &cache, file, &formats));
     }
-    let built =
-        output::write(&machine, &cache, &options.dir, &options.prefix(), options.size.bytes(), &formats)?;
-    for warning in built.warnings {
-        context.terminal.note(format_args!("warning: {warning}"));
-    }
-    for file in built.files {
-        context.terminal.print(file.display())?;
-    }
+    let built = context.working(Work::Write, &names.join(", "), || {
+        output::write(&machine, &cache, &options.dir, &options.prefix(), options.size.bytes(), &formats)
+    })?;
+    built.warnings.iter().for_each(|warning| context.terminal.warn(warning));
+    built.files.iter().try_for_each(|file| context.terminal.result(file))?;
     SUCCESS
 }
 

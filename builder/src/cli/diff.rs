@@ -17,10 +17,6 @@ use crate::diff::{self, Listing};
 /// with -q it is all that is said.
 #[derive(Debug, clap::Args)]
 pub struct Options {
-    /// Print the differences as one JSON array
-    #[arg(long)]
-    pub json: bool,
-
     /// The architecture that configurations are assembled for
     #[arg(long, default_value = super::host_arch())]
     pub arch: String,
@@ -48,7 +44,7 @@ fn compare(options: &Options, context: &Context) -> Outcome {
     let (before, after) =
         (listing(&options.before, options, context)?, listing(&options.after, options, context)?);
     let changes = diff::compare(&before, &after)?;
-    if options.json {
+    if context.terminal.is_json() {
         context.terminal.print(serde_json::to_string_pretty(&changes)?)?;
     } else if !context.terminal.is_quiet() {
         changes.iter().try_for_each(|change| context.terminal.print(change))?;

@@ -13,10 +13,6 @@ use crate::inventory::{Inventory, Item, Share};
 /// anything is compressed.
 #[derive(Debug, clap::Args)]
 pub struct Options {
-    /// Print the inventory as JSON, with sizes in bytes
-    #[arg(long)]
-    pub json: bool,
-
     /// The largest items first, instead of the order of the image
     #[arg(long)]
     pub by_size: bool,
@@ -51,7 +47,7 @@ pub fn run(options: &Options, context: &Context) -> Outcome {
     if options.by_size {
         inventory.items.sort_by_key(|item| std::cmp::Reverse(item.share.bytes));
     }
-    if options.json {
+    if context.terminal.is_json() {
         context.terminal.print(serde_json::to_string_pretty(&inventory)?)?;
         return SUCCESS;
     }

@@ -26,8 +26,9 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::config::{self, Config, ConfigError, Loaded, Source};
-use crate::image::registry::{Keychain, Mirrors, Pulled, Registries};
-use crate::image::{Cache, Reference};
+use crate::event::{Event, Work};
+use crate::image::Cache;
+use crate::image::registry::{Keychain, Mirrors, Registries};
 use crate::pkg::Resolver;
 
 use terminal::{Terminal, Verbosity};
@@ -56,9 +57,14 @@ struct Cli {
     #[arg(short, long, global = true, conflicts_with = "verbose")]
     quiet: bool,
 
-    /// Say more; twice, still more
-    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
-    verbose: u8,
+    /// Say more; LEVEL is 0 (errors only), 1 (the default), 2 or 3
+    #[arg(short, long, global = true, value_name = "LEVEL", num_args = 0..=1, require_equals = true,
+          default_missing_value = "+", value_parser = level, action = clap::ArgAction::Append)]
+    verbose: Vec<Level>,
+
+    /// For programs: tell what happens in JSON, an object a line on standard error; answers are JSON where they can be
+    #[arg(long, global = true)]
+    json: bool,
 
     #[command(subcommand)]
     command: Command,
@@ -82,6 +88,17 @@ enum Command {
 
 /// The usual end of a subcommand.
 const SUCCESS: Outcome = Ok(ExitCode::SUCCESS);
+
+/// What a `-v` says: a level, or one more.
+type Level = Option<u8>;
+
+fn level(text: &str) -> Result<Level, String> {
+    match text {
+        "+" => Ok(None),
+        "0" | "1" | "2" | "3" => Ok(text.parse().ok()),
+        _ => Err("levels are 0 to 3".into()),
+    }
+}
 
 /// The host's architecture as OCI images and LinuxKit name it.
 fn host_arch() -> &'static str {
@@ -117,7 +134,7 @@ pub fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => error.exit(),
     };
-    let terminal = Terminal::new(Verbosity::from_flags(cli.quiet, cli.verbose));
+    let terminal = Terminal::new(Verbosity::from_flags(cli.quiet, &cli.verbose), cli.json);
     let context =
         Context { terminal, cache_dir: cli.cache, mirrors: cli.mirror, certificates: cli.cert_file };
     let outcome = match cli.command {
@@ -144,10 +161,16 @@ impl Context {
     /// The configuration that these sources make together, with the tags of packages; warnings are told.
     fn load(&self, sources: &[Source]) -> Result<Config, ConfigError> {
         let Loaded { config, warnings } = config::load(sources, &Resolver::default())?;
-        for warning in warnings {
-            self.terminal.note(format_args!("warning: {warning}"));
-        }
+        warnings.iter().for_each(|warning| self.terminal.warn_of(warning));
         Ok(config)
+    }
+
+    /// Does long work, which is shown while it goes on.
+    fn working<T, E>(&self, work: Work, name: &str, run: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
+        self.terminal.tell(Event::Started { work, name });
+        let done = run()?;
+        self.terminal.tell(Event::Finished { work, name, bytes: None, digest: None });
+        Ok(done)
     }
 
     /// The image cache, opened.
@@ -164,24 +187,10 @@ impl Context {
             value => value.ok(),
         };
         let mirrors = Mirrors::parse(&self.mirrors, environment.as_deref())?;
-        let terminal = self.terminal;
-        Ok(Registries::new(mirrors, self.certificates.clone(), Keychain::of_user(), move |told| {
-            terminal.note(told);
+        let terminal = self.terminal.clone();
+        Ok(Registries::new(mirrors, self.certificates.clone(), Keychain::of_user(), move |event| {
+            terminal.tell(event);
         }))
-    }
-
-    /// Says that an image is being pulled.
-    fn pulling(&self, reference: &Reference) {
-        self.terminal.note(format_args!("pulling {reference}"));
-    }
-
-    /// Says that it has been.
-    fn pulled(&self, reference: &Reference, pulled: &Pulled) {
-        match pulled.bytes {
-            0 => self.terminal.note(format_args!("pulled {reference}: the cache has it already")),
-            bytes => self.terminal.note(format_args!("pulled {reference}: {bytes} bytes")),
-        }
-        self.terminal.detail(format_args!("{reference} is {}", pulled.digest));
     }
 }
 

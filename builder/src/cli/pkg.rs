@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::{Context, Outcome as Result, SUCCESS};
+use crate::event::{Event, Work};
 use crate::image::Reference;
 use crate::pkg::build::Outcome;
 use crate::pkg::{self, graph};
@@ -77,13 +78,26 @@ pub fn run(options: &Options, context: &Context) -> Result {
                 &context.cache()?,
                 super::host_arch(),
                 &mut |package, outcome| match outcome {
+                    // What builds it says so on the terminal itself.
                     Outcome::Building => {
-                        context.terminal.note(format_args!("building {}", package.reference))
+                        context
+                            .terminal
+                            .tell(Event::Started { work: Work::Package, name: &package.reference });
+                        context.terminal.clear();
                     }
                     Outcome::Cached => {
                         context.terminal.detail(format_args!("{} is in the cache", package.reference))
                     }
-                    Outcome::Built => said = context.terminal.print(&package.reference),
+                    Outcome::Built => {
+                        let name = &package.reference;
+                        context.terminal.tell(Event::Finished {
+                            work: Work::Package,
+                            name,
+                            bytes: None,
+                            digest: None,
+                        });
+                        said = context.terminal.print(name);
+                    }
                 },
             )?;
             said?;

@@ -16,10 +16,6 @@ use crate::pkg::manifest;
 /// is 1 when something is wrong; warnings alone leave it 0.
 #[derive(Debug, clap::Args)]
 pub struct Options {
-    /// Print the problems as one JSON array of {file, line, column, severity, message, help}
-    #[arg(long)]
-    pub json: bool,
-
     /// The configurations, merged from left to right as `lkb build` does; - is standard input
     #[arg(required = true, value_name = "FILE")]
     pub files: Vec<PathBuf>,
@@ -43,7 +39,7 @@ struct Findings {
 
 pub fn run(options: &Options, context: &Context) -> Outcome {
     let findings = Findings::of(&options.files);
-    if options.json {
+    if context.terminal.is_json() {
         context.terminal.print(findings.to_json()?)?;
     } else {
         findings.tell(context)?;

@@ -84,9 +84,7 @@ pub fn run(options: &Options, context: &Context) -> Outcome {
             let registries = context.registries()?;
             for name in names {
                 let reference: Reference = name.parse()?;
-                context.pulling(&reference);
                 let pulled = registries.pull(&cache, &reference, arch, Former::Replaced)?;
-                context.pulled(&reference, &pulled);
                 context.terminal.print(format_args!("{reference} {}", pulled.digest))?;
             }
         }

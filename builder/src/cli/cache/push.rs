@@ -36,12 +36,8 @@ pub fn run(options: &Options, cache: &Cache, context: &Context) -> Outcome {
     for name in &options.names {
         let reference: Reference = name.parse()?;
         let remote = remote.as_ref().unwrap_or(&reference);
-        context.terminal.note(format_args!("pushing {reference} to {remote}"));
         match registries.push(cache, &reference, remote, how)? {
-            Pushed::Sent { digest, bytes } => {
-                context.terminal.note(format_args!("pushed {remote}: {bytes} bytes"));
-                context.terminal.print(format_args!("{remote} {digest}"))?;
-            }
+            Pushed::Sent { digest, .. } => context.terminal.print(format_args!("{remote} {digest}"))?,
             Pushed::Known(digest) => {
                 context.terminal.note(format_args!("{remote} is in the registry already"));
                 context.terminal.print(format_args!("{remote} {digest}"))?;

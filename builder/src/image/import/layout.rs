@@ -30,7 +30,7 @@ impl Import<'_> {
             match held.iter_mut().find(same) {
                 Some(held) => held.names.extend(name),
                 None => held.push(Held {
-                    content: Content::Layout(descriptor.clone()),
+                    content: Content::Layout(Box::new(descriptor.clone())),
                     names: name.into_iter().collect(),
                 }),
             }

@@ -135,7 +135,7 @@ struct Held {
 }
 
 enum Content {
-    Layout(Descriptor),
+    Layout(Box<Descriptor>),
     Saved(docker::Saved),
 }
 
@@ -174,7 +174,7 @@ impl Import<'_> {
         match content {
             Content::Layout(descriptor) => {
                 self.copy_layout(descriptor)?;
-                Ok(descriptor.clone())
+                Ok(Descriptor::clone(descriptor))
             }
             Content::Saved(saved) => self.copy_saved(saved),
         }

@@ -40,6 +40,7 @@ pub(super) fn download(
     let Wanted { what, digest, size } = *wanted;
     let path = dirs.blob(digest);
     if VerifiedFile::open(&path, digest, Some(size)).is_ok() {
+        count(session, wanted, size);
         return Ok(0);
     }
     let mut part = Hashing::new(dirs.create().map_err(Reason::from)?);
@@ -84,6 +85,9 @@ fn receive(
     let response = session.get_once(&format!("{kind}/{digest}"), accept, part.len())?;
     if !continues(&response, part.len()) {
         // All of it comes once more.
+        if what == "layer" {
+            session.meter.lose(part.len());
+        }
         *part = Hashing::new(dirs.create().map_err(Reason::from)?);
     }
     let announced = response.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok());
@@ -110,11 +114,19 @@ fn receive(
         let path = dirs.blob(digest);
         part.write_all(&chunk[..n])
             .map_err(|error| Reason::from(ImageError::io("write the blob for", &path)(error)))?;
+        count(session, wanted, n as u64);
     }
     // The end must be seen for the connection to be used again; if it cannot be, there is another one.
     match body.read(&mut chunk[..1]) {
         Ok(0) | Err(_) => Ok(()),
         Ok(_) => Err(Reason::Size { what, digest, found: size + 1, expected: size }.into()),
+    }
+}
+
+/// Counts what has come of a layer; all else is little, and of unknown size when it begins.
+fn count(session: &Session<'_>, wanted: &Wanted, bytes: u64) {
+    if wanted.what == "layer" {
+        session.meter.receive(bytes);
     }
 }
 

@@ -61,7 +61,7 @@ pub enum PushError {
         /// What it should be called there.
         image: String,
         /// Who refused it, and why.
-        refusal: Refusal,
+        refusal: Box<Refusal>,
     },
     /// It has no tag there.
     #[error(

@@ -16,6 +16,7 @@ mod helper;
 mod keychain;
 mod manifest;
 mod merge;
+mod meter;
 mod mirror;
 mod pull;
 mod push;
@@ -36,10 +37,12 @@ use oci_spec::image::{Arch, Descriptor};
 
 use super::signature::attached;
 use super::{Cache, Digest, ImageError, Reference};
+use crate::event::{Event, Work};
 use attachments::Attachments;
 use client::Client;
 pub use error::{PullError, PushError, Reason, Refusal};
 pub use keychain::{Keychain, KeychainError};
+use meter::Meter;
 pub use mirror::{MirrorError, Mirrors};
 use pull::Pull;
 use push::Push;
@@ -51,7 +54,7 @@ pub use url::UrlError;
 const MAX_SOURCES: usize = 10;
 
 /// Told what takes time, a sentence each.
-type Tell = dyn Fn(&str) + Send + Sync;
+type Tell = dyn Fn(Event<'_>) + Send + Sync;
 
 /// Whom to ask for images, and how.
 pub struct Registries {
@@ -122,7 +125,7 @@ impl Registries {
         mirrors: Mirrors,
         certificates: Vec<PathBuf>,
         keychain: Keychain,
-        tell: impl Fn(&str) + Send + Sync + 'static,
+        tell: impl Fn(Event<'_>) + Send + Sync + 'static,
     ) -> Self {
         Self { tell: Box::new(tell), mirrors, certificates, keychain, client: Mutex::default() }
     }
@@ -140,9 +143,14 @@ impl Registries {
         arch: &str,
         former: Former,
     ) -> Result<Pulled, PullError> {
-        self.bring(cache, reference, former, &|session| {
+        let name = reference.to_string();
+        (self.tell)(Event::Started { work: Work::Pull, name: &name });
+        let pulled = self.bring(cache, reference, former, &|session| {
             Pull { session, cache, arch: Arch::from(arch) }.run(reference)
-        })
+        })?;
+        let (bytes, digest) = (Some(pulled.bytes), Some(pulled.digest));
+        (self.tell)(Event::Finished { work: Work::Pull, name: &name, bytes, digest });
+        Ok(pulled)
     }
 
     /// Brings the signatures of what has this digest in the image's repository into the cache: cosign's tag, and
@@ -154,18 +162,24 @@ impl Registries {
         let names =
             attached(image, digest).map_err(|source| PullError::Name { image: image.to_string(), source })?;
         let mut outcome = Ok(());
+        let whose = image.to_string();
+        (self.tell)(Event::Started { work: Work::Verify, name: &whose });
         for (name, attached) in names {
             let pulled = self.bring(cache, &name, Former::Replaced, &|session| {
                 Attachments { session, cache }.run(&name, digest, attached)
             });
             match pulled {
                 // One of both is enough.
-                Ok(_) => return Ok(()),
+                Ok(_) => {
+                    outcome = Ok(());
+                    break;
+                }
                 // Most images have none; whom it matters for misses it later.
                 Err(error) if error.is_absence() => {}
                 Err(error) => outcome = outcome.and(Err(error)),
             }
         }
+        (self.tell)(Event::Finished { work: Work::Verify, name: &whose, bytes: None, digest: None });
         outcome
     }
 
@@ -186,10 +200,11 @@ impl Registries {
             .map_err(|source| PullError::Registry { image: image(), source })?;
         // Held until the name is stored: nobody removes blobs that no name leads to yet.
         let _adding = cache.dirs.lock_adding().map_err(failed)?;
+        let name = image();
         let mut refusals = Vec::new();
         for endpoint in endpoints {
-            let session =
-                Session::open(&client, &self.keychain, &endpoint, reference.repository(), &*self.tell);
+            let meter = Meter::new(Work::Pull, &name, &*self.tell);
+            let session = Session::open(&client, &self.keychain, &endpoint, reference.repository(), meter);
             let whom = session.base.to_string();
             match job(session) {
                 Ok((descriptor, pulled)) => {
@@ -227,15 +242,25 @@ impl Registries {
         let sources = push::sources(cache, remote).map_err(failed)?;
         let all: BTreeSet<&String> = sources.values().flatten().collect();
         let read = all.into_iter().take(MAX_SOURCES).cloned().collect();
-        let session = Session::open(&client, &self.keychain, &endpoint, remote.repository(), &*self.tell);
+        let name = image();
+        let meter = Meter::new(Work::Push, &name, &*self.tell);
+        let session = Session::open(&client, &self.keychain, &endpoint, remote.repository(), meter);
         let session = session.for_push(read);
         let whom = session.base.to_string();
         // Nobody removes what is being read.
         let _reading = cache.dirs.lock_adding().map_err(failed)?;
+        (self.tell)(Event::Started { work: Work::Push, name: &name });
         match (Push { session, cache, reference, sources }).run(tag, how) {
-            Ok(pushed) => Ok(pushed),
+            Ok(pushed) => {
+                let (bytes, digest) = match pushed {
+                    Pushed::Sent { digest, bytes } => (Some(bytes), Some(digest)),
+                    Pushed::Known(digest) | Pushed::Kept(digest) => (None, Some(digest)),
+                };
+                (self.tell)(Event::Finished { work: Work::Push, name: &name, bytes, digest });
+                Ok(pushed)
+            }
             Err(Reason::Cache(source)) => Err(failed(*source)),
-            Err(why) => Err(PushError::Refused { image: image(), refusal: Refusal { whom, why } }),
+            Err(why) => Err(PushError::Refused { image: image(), refusal: Box::new(Refusal { whom, why }) }),
         }
     }
 
@@ -256,8 +281,9 @@ impl Registries {
         };
         let mut refusals = Vec::new();
         for endpoint in endpoints {
-            let session =
-                Session::open(&client, &self.keychain, &endpoint, reference.repository(), &*self.tell);
+            let name = image();
+            let meter = Meter::new(Work::Pull, &name, &*self.tell);
+            let session = Session::open(&client, &self.keychain, &endpoint, reference.repository(), meter);
             match session.document(&format!("manifests/{what}"), manifest::ANY) {
                 Ok(answer) => return Ok(Digest::of(&answer.bytes)),
                 Err(why) => refusals.push(Refusal { whom: session.base.to_string(), why }),

@@ -97,6 +97,7 @@ impl Pull<'_> {
                 layers.push(wanted);
             }
         }
+        self.session.meter.expect(layers.iter().map(|layer| layer.size).sum());
         let (next, abandoned) = (AtomicUsize::new(0), AtomicBool::new(false));
         let work = || {
             let mut bytes = 0;

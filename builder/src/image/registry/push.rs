@@ -59,7 +59,7 @@ impl Push<'_> {
         for image in &images {
             let bytes = self.document(&image.descriptor)?;
             let kind = image.descriptor.media_type();
-            self.put(&image.descriptor.digest().to_string(), kind, &bytes)?;
+            self.put(image.descriptor.digest().as_ref(), kind, &bytes)?;
             if how.arch_tags {
                 self.put(&format!("{tag}-{}", image.arch), kind, &bytes)?;
             }
@@ -162,12 +162,16 @@ impl Push<'_> {
             }
         }
         let wanted: Vec<(Digest, u64)> = wanted.into_iter().collect();
+        self.session.meter.expect(wanted.iter().map(|(_, size)| size).sum());
         let (next, abandoned) = (AtomicUsize::new(0), AtomicBool::new(false));
         let work = || {
             let mut bytes = 0;
             while let Some((digest, size)) = wanted.get(next.fetch_add(1, Ordering::Relaxed)) {
                 match self.blob(*digest, *size, &abandoned) {
-                    Ok(sent) => bytes += sent,
+                    Ok(sent) => {
+                        bytes += sent;
+                        self.session.meter.receive(*size);
+                    }
                     Err(reason) => {
                         abandoned.store(true, Ordering::Relaxed);
                         return Err(reason);

@@ -9,11 +9,11 @@ use std::time::Duration;
 use ureq::Body;
 use ureq::http::{Method, Response, header};
 
-use super::Tell;
 use super::challenge::{Challenge, challenges};
 use super::client::{Client, Failure, Request, classify_io};
 use super::error::Reason;
 use super::keychain::{Credentials, Keychain};
+use super::meter::Meter;
 use super::mirror::Endpoint;
 use super::retry::{Attempts, passes, retry_after};
 use super::secret::Secret;
@@ -63,7 +63,7 @@ pub(super) struct Session<'a> {
     pub(super) purpose: Purpose,
     /// Other repositories of the registry that are read in it.
     pub(super) sources: Vec<String>,
-    tell: &'a Tell,
+    pub(super) meter: Meter<'a>,
     /// What the registry wanted to see last time.
     authorization: Mutex<Option<Secret>>,
 }
@@ -75,7 +75,7 @@ impl<'a> Session<'a> {
         keychain: &'a Keychain,
         endpoint: &Endpoint,
         repository: &'a str,
-        tell: &'a Tell,
+        meter: Meter<'a>,
     ) -> Self {
         let base = match endpoint {
             Endpoint::At(url) => url.clone(),
@@ -95,7 +95,7 @@ impl<'a> Session<'a> {
             repository,
             purpose: Purpose::Pull,
             sources: Vec::new(),
-            tell,
+            meter,
             authorization: Mutex::default(),
         }
     }
@@ -125,7 +125,7 @@ impl<'a> Session<'a> {
     pub(super) fn waits(&self, attempts: &mut Attempts, trouble: &Trouble) -> bool {
         let Some(pause) = trouble.passing.and_then(|asked| attempts.pause(asked)) else { return false };
         let seconds = pause.as_millis().div_ceil(1000);
-        (self.tell)(&format!("{} {}; asking again in {seconds} s", self.base, trouble.reason));
+        self.meter.note(&format!("{} {}; asking again in {seconds} s", self.base, trouble.reason));
         thread::sleep(pause);
         true
     }
