@@ -5,13 +5,13 @@
 //! | [`config`] | the YAML: types, validation with line and column, merging | – |
 //! | [`image`] | references, the cache (an OCI layout), registries, verification | – |
 //! | [`tree`] | a root filesystem as a value | image |
+//! | [`stage`] | of a root filesystem, the initrd that finds it on a disk | tree |
 //! | [`spec`] | image config + label + YAML → `config.json` and `runtime.json` | config |
 //! | [`trust`] | which images must be signed, and whether they are | config, image |
 //! | [`build`] | config + images → a [`output::Machine`] | all above, output |
-//! | [`stage`] | of a machine, the initrd that finds it on a disk | tree, output |
 //! | [`diff`] | what is different between two root filesystems | image, tree, output |
 //! | [`inventory`] | what is in a machine, by where it came from | config, tree, output |
-//! | [`output`] | a machine → files, one module a format | tree |
+//! | [`output`] | a machine → files, one module a format | tree, stage |
 //! | [`run`] | starts what was built | output (the metadata CD), size |
 //! | [`size`] | sizes as people write them | – |
 //! | [`pkg`] | `build.yml`, content hash, Dockerfile drivers | image |

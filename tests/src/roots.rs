@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 
 use lkb::config::{self, PackageResolver, Source};
 use lkb::image::Cache;
-use lkb::output::{self, Format, KernelInitrd};
+use lkb::output::{self, Format, KernelInitrd, Machine, Settings};
 use lkb::stage;
 
 use crate::image::run_lkb;
@@ -142,10 +142,12 @@ fn first_stage(yaml: &str, dir: &Path, name: &str, cmdline: &str) {
     let cache = Cache::open(&Cache::default_dir().expect("the cache")).expect("the cache");
     let machine = lkb::build::assemble(&loaded.config, &cache, "amd64", &lkb::build::Options::default())
         .expect("the machine");
-    let mut first = stage::first_stage(&machine, &stage::MODULES).expect("the first stage");
-    first.cmdline = format!("{} {cmdline}", first.cmdline);
+    let modules = [&stage::DISKS[..], &stage::FILE_SYSTEMS].concat();
+    let root = stage::first_stage(&machine.root, &modules).expect("the first stage");
+    let first = Machine { root, cmdline: format!("{} {cmdline}", machine.cmdline), ..machine };
     let formats: [&dyn Format; 1] = [&KernelInitrd];
-    output::write(&first, &cache, dir, name, 0, &formats).expect("writing kernel and initrd");
+    output::write(&first, &cache, dir, name, Settings::default(), &formats)
+        .expect("writing kernel and initrd");
 }
 
 fn text(path: &Path) -> &str {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::{Context, Outcome, SUCCESS, source};
 use crate::build::{self, When};
 use crate::event::Work;
-use crate::output::{self, Format, Machine};
+use crate::output::{self, FileSystem, Format, Machine, Settings};
 use crate::size::Size;
 use crate::spec::Profile;
 use crate::trust::Policy;
@@ -34,6 +34,11 @@ pub struct Options {
     #[arg(long, default_value = "1024M")]
     pub size: Size,
 
+    /// Where disks have the root filesystem: in the initrd, and so in memory, or in a partition, read when it is needed
+    /// [default: squashfs with kernels that mount it by themselves, else initrd]
+    #[arg(long, value_enum, value_name = "WHERE")]
+    pub root: Option<Root>,
+
     /// The architecture that the image is for
     #[arg(long, default_value = super::host_arch())]
     pub arch: String,
@@ -59,9 +64,22 @@ pub struct Options {
     pub files: Vec<PathBuf>,
 }
 
+/// Where disks have the root filesystem.
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+pub enum Root {
+    /// In the initrd
+    Initrd,
+    /// In a compressed partition
+    Squashfs,
+    /// In a partition that is not compressed
+    Erofs,
+}
+
 pub fn run(options: &Options, context: &Context) -> Outcome {
     let formats = options.formats()?;
+    let settings = options.settings();
     output::distinct(&options.prefix(), &formats)?;
+    output::can_have_root(settings.root, &formats)?;
     let mut config = context.load(&source::read_all(&options.files)?)?;
     if options.dry_run {
         context.terminal.print(config.to_yaml()?.trim_end())?;
@@ -81,7 +99,7 @@ pub fn run(options: &Options, context: &Context) -> Outcome {
         return context.working(Work::Write, &names.join(", "), || stream(&machine, &cache, file, &formats));
     }
     let built = context.working(Work::Write, &names.join(", "), || {
-        output::write(&machine, &cache, &options.dir, &options.prefix(), options.size.bytes(), &formats)
+        output::write(&machine, &cache, &options.dir, &options.prefix(), settings, &formats)
     })?;
     built.warnings.iter().for_each(|warning| context.terminal.warn(warning));
     built.files.iter().try_for_each(|file| context.terminal.result(file))?;
@@ -96,6 +114,15 @@ impl Options {
             names => names.iter().map(String::as_str).collect(),
         };
         names.into_iter().map(|name| output::format(name).ok_or_else(|| unknown_format(name))).collect()
+    }
+
+    fn settings(&self) -> Settings {
+        let root = self.root.map(|root| match root {
+            Root::Initrd => output::Root::Initrd,
+            Root::Squashfs => output::Root::Partition(FileSystem::Squashfs),
+            Root::Erofs => output::Root::Partition(FileSystem::Erofs),
+        });
+        Settings { size: self.size.bytes(), root }
     }
 
     fn prefix(&self) -> String {

@@ -18,10 +18,14 @@ impl Format for Aws {
         vec![format!("{name}.raw")]
     }
 
+    fn has_partitions(&self) -> bool {
+        true
+    }
+
     fn write(&self, job: &Job<'_>) -> Result<(), OutputError> {
         let mut out = job.create(&format!("{}.raw", job.name))?;
         let path = out.path().to_owned();
-        let size = convert::whole(NAME, job.size, UNIT)?;
+        let size = convert::whole(NAME, job.settings.size, UNIT)?;
         raw_bios::disk(NAME, job, out.file_mut(), &path, Some(size))
     }
 }

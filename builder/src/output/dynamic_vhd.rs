@@ -40,8 +40,12 @@ impl Format for DynamicVhd {
         vec![format!("{name}.vhd")]
     }
 
+    fn has_partitions(&self) -> bool {
+        true
+    }
+
     fn write(&self, job: &Job<'_>) -> Result<(), OutputError> {
-        let size = convert::whole(NAME, job.size, vhd_footer::UNIT)?;
+        let size = convert::whole(NAME, job.settings.size, vhd_footer::UNIT)?;
         convert::bios_disk(NAME, job, size, &format!("{}.vhd", job.name), write)
     }
 }

@@ -33,8 +33,12 @@ impl Format for Gcp {
         vec![format!("{name}.img.tar.gz")]
     }
 
+    fn has_partitions(&self) -> bool {
+        true
+    }
+
     fn write(&self, job: &Job<'_>) -> Result<(), OutputError> {
-        let size = convert::whole(NAME, job.size, UNIT)?;
+        let size = convert::whole(NAME, job.settings.size, UNIT)?;
         convert::bios_disk(NAME, job, size, &format!("{}.img.tar.gz", job.name), write)
     }
 }

@@ -3,6 +3,7 @@
 //! Source: UEFI specification 2.10, section 5.3. In sectors: 0 a protective MBR, 1 the header, 2..34 the entries; at the end
 //! of the disk the entries again, then the header again.
 
+use std::fmt;
 use std::io::{self, Seek, SeekFrom, Write};
 
 use super::mbr::SECTOR;
@@ -13,6 +14,9 @@ pub const BEFORE: u64 = 34;
 pub const BEHIND: u64 = 33;
 /// The type of an EFI system partition.
 pub const EFI_SYSTEM: Guid = Guid::of(0xC12A_7328, 0xF81F, 0x11D2, 0xBA4B_00A0_C93E_C93B);
+
+/// The type of a partition with files for Linux.
+pub const LINUX: Guid = Guid::of(0x0FC6_3DAF, 0x8483, 0x4772, 0x8E79_3D69_D847_7DE4);
 
 /// The type of a partition for GRUB's core image, as GRUB's manual has it ("BIOS installation").
 pub const BIOS_BOOT: Guid = Guid::of(0x2168_6148, 0x6449, 0x6E6F, 0x744E_6565_6445_4649);
@@ -33,6 +37,33 @@ impl Guid {
     pub const fn of(a: u32, b: u16, c: u16, d: u64) -> Self {
         let (a, b, c, d) = (a.to_le_bytes(), b.to_le_bytes(), c.to_le_bytes(), d.to_be_bytes());
         Self([a[0], a[1], a[2], a[3], b[0], b[1], c[0], c[1], d[0], d[1], d[2], d[3], d[4], d[5], d[6], d[7]])
+    }
+
+    /// A GUID that follows from a SHA-256 digest: its first bytes, marked as of a vendor's own making (RFC 9562, section 5.8).
+    #[must_use]
+    pub fn of_digest(digest: &[u8; 32]) -> Self {
+        let mut bytes = std::array::from_fn(|i| digest[i]);
+        // The third group is little-endian: its first digit, the version, is in the byte that comes last.
+        bytes[7] = bytes[7] & 0x0F | 0x80;
+        bytes[8] = bytes[8] & 0x3F | 0x80;
+        Self(bytes)
+    }
+
+    /// The bytes in the order in which they are written, as file systems have them.
+    #[must_use]
+    pub fn in_writing_order(&self) -> [u8; 16] {
+        let b = &self.0;
+        [b[3], b[2], b[1], b[0], b[5], b[4], b[7], b[6], b[8], b[9], b[10], b[11], b[12], b[13], b[14], b[15]]
+    }
+}
+
+impl fmt::Display for Guid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (at, byte) in self.in_writing_order().into_iter().enumerate() {
+            let dash = if matches!(at, 4 | 6 | 8 | 10) { "-" } else { "" };
+            write!(f, "{dash}{byte:02x}")?;
+        }
+        Ok(())
     }
 }
 
@@ -122,6 +153,14 @@ mod tests {
     use std::process::Command;
 
     use super::*;
+
+    #[test]
+    fn a_guid_is_written_as_it_was_named_and_one_of_a_digest_says_what_it_is() {
+        let id = Guid::of(0x1234_5678, 0x9ABC, 0xDEF0, 0x1122_3344_5566_7788);
+        assert_eq!(id.to_string(), "12345678-9abc-def0-1122-334455667788");
+        assert_eq!(Guid::of_digest(&[0xFF; 32]).to_string(), "ffffffff-ffff-8fff-bfff-ffffffffffff");
+        assert_ne!(Guid::of_digest(&[1; 32]), Guid::of_digest(&[2; 32]));
+    }
 
     #[test]
     fn sfdisk_reads_what_was_written_and_finds_nothing_wrong() {

@@ -1,5 +1,6 @@
 //! One build of one machine in one or more formats.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
@@ -8,8 +9,9 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use crate::image::Cache;
 
+use super::on_disk::{self, RootImage};
 use super::pending::{self, Claim, PendingFile};
-use super::{Format, Machine, OutputError, initrd};
+use super::{FileSystem, Format, Machine, OutputError, Settings, initrd};
 
 /// What the formats of one build share.
 pub struct Job<'a> {
@@ -21,12 +23,21 @@ pub struct Job<'a> {
     pub dir: &'a Path,
     /// What the files' names start with.
     pub name: &'a str,
-    /// Size of a disk in bytes, for formats that let the user choose it.
-    pub size: u64,
+    /// What the user chose.
+    pub settings: Settings,
+    parts: Mutex<BTreeMap<Part, PathBuf>>,
+    roots: Mutex<BTreeMap<FileSystem, RootImage>>,
     initrd: OnceLock<PathBuf>,
     making: Mutex<()>,
     claims: Mutex<Vec<Claim>>,
     warnings: Mutex<Vec<String>>,
+}
+
+/// What several formats may need, and is made once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Part {
+    FirstStage(FileSystem),
+    EmptyInitrd,
 }
 
 /// What a build made.
@@ -47,12 +58,13 @@ pub fn write(
     cache: &Cache,
     dir: &Path,
     name: &str,
-    size: u64,
+    settings: Settings,
     formats: &[&dyn Format],
 ) -> Result<Built, OutputError> {
     super::distinct(name, formats)?;
+    super::can_have_root(settings.root, formats)?;
     fs::create_dir_all(dir).map_err(OutputError::io("create the output directory", dir))?;
-    let job = Job::new(machine, cache, dir, name, size);
+    let job = Job::new(machine, cache, dir, name, settings);
     for format in formats {
         format.write(&job)?;
     }
@@ -70,7 +82,7 @@ pub fn write_stream(
     name: &str,
     format: &dyn Format,
 ) -> Result<Option<()>, OutputError> {
-    let job = Job::new(machine, cache, dir, name, 0);
+    let job = Job::new(machine, cache, dir, name, Settings::default());
     let mut out = BufWriter::with_capacity(1 << 20, job.create(name)?);
     let Some(result) = format.stream(machine, &mut out) else { return Ok(None) };
     result?;
@@ -101,13 +113,21 @@ pub fn write_whole(
 impl<'a> Job<'a> {
     /// A job without files yet.
     #[must_use]
-    pub fn new(machine: &'a Machine, cache: &'a Cache, dir: &'a Path, name: &'a str, size: u64) -> Self {
+    pub fn new(
+        machine: &'a Machine,
+        cache: &'a Cache,
+        dir: &'a Path,
+        name: &'a str,
+        settings: Settings,
+    ) -> Self {
         Self {
             machine,
             cache,
             dir,
             name,
-            size,
+            settings,
+            parts: Mutex::default(),
+            roots: Mutex::default(),
             initrd: OnceLock::new(),
             making: Mutex::default(),
             claims: Mutex::default(),
@@ -150,6 +170,55 @@ impl<'a> Job<'a> {
             self.warn(warning);
         }
         Ok(self.initrd.get_or_init(|| path))
+    }
+
+    /// The root filesystem as a file system. Made once, for all formats.
+    pub(super) fn root(&self, file_system: FileSystem) -> Result<RootImage, OutputError> {
+        let mut roots = guard(&self.roots);
+        if let Some(root) = roots.get(&file_system) {
+            return Ok(root.clone());
+        }
+        let mut file = self.scratch(&format!("{}-{}", self.name, file_system.name()))?;
+        let path = file.path().to_owned();
+        let root = RootImage::write(self.machine, file_system, file.file_mut(), path)?;
+        roots.insert(file_system, root.clone());
+        Ok(root)
+    }
+
+    /// The initrd that finds such a root. Made once, for all formats.
+    pub(super) fn first_stage(
+        &self,
+        format: &'static str,
+        file_system: FileSystem,
+    ) -> Result<PathBuf, OutputError> {
+        self.part(Part::FirstStage(file_system), &format!("{}-stage", file_system.name()), &|out, _| {
+            on_disk::write_first_stage(format, self, file_system, out)
+        })
+    }
+
+    /// An initrd without files. Made once, for all formats.
+    pub(super) fn empty_initrd(&self) -> Result<PathBuf, OutputError> {
+        self.part(Part::EmptyInitrd, "no-initrd", &|out, path| on_disk::write_empty(self, out, path))
+    }
+
+    fn part(
+        &self,
+        part: Part,
+        name: &str,
+        write: &dyn Fn(&mut dyn Write, &Path) -> Result<(), OutputError>,
+    ) -> Result<PathBuf, OutputError> {
+        // One format makes it, the others wait for it.
+        let mut parts = guard(&self.parts);
+        if let Some(path) = parts.get(&part) {
+            return Ok(path.clone());
+        }
+        let file = self.scratch(&format!("{}-{name}", self.name))?;
+        let path = file.path().to_owned();
+        let mut out = BufWriter::with_capacity(1 << 20, file);
+        write(&mut out, &path)?;
+        out.flush().map_err(OutputError::io("write", &path))?;
+        parts.insert(part, path.clone());
+        Ok(path)
     }
 
     /// Copies a finished part, such as [`Self::initrd`], into a file of the output.

@@ -33,6 +33,10 @@ impl Format for KubeVirt {
         vec![format!("{name}-kubevirt.tar")]
     }
 
+    fn has_partitions(&self) -> bool {
+        true
+    }
+
     fn write(&self, job: &Job<'_>) -> Result<(), OutputError> {
         let mut raw = job.scratch(&format!("{}-{NAME}-raw", job.name))?;
         let path = raw.path().to_owned();

@@ -2,25 +2,31 @@
 
 mod aws;
 pub mod bios_disk;
+mod bios_gpt_disk;
 pub mod bzimage;
 pub mod convert;
 mod cpio;
 mod docker;
 mod dynamic_vhd;
 pub mod efi;
+mod erofs;
 pub mod fat;
 mod fat32;
 mod gcp;
 pub mod gpt;
 pub mod grub;
+mod hashed_file;
 mod image;
 mod initrd;
+mod inodes;
 pub mod iso;
 mod job;
 mod kernel_initrd;
+mod kernel_root;
 mod kubevirt;
 pub mod mbr;
 mod member;
+mod on_disk;
 pub mod partition;
 mod pending;
 pub mod qcow2;
@@ -29,7 +35,10 @@ mod qcow2_efi;
 mod raw_bios;
 mod raw_efi;
 mod raw_hybrid;
+mod settings;
+mod shared;
 mod sparse;
+mod squashfs;
 mod stream_vmdk;
 mod tar;
 mod tar_kernel_initrd;
@@ -55,6 +64,7 @@ pub use gcp::Gcp;
 pub use image::{ImageFormat, write_image};
 pub use job::{Built, Job, write, write_stream, write_whole};
 pub use kernel_initrd::KernelInitrd;
+pub use kernel_root::{KernelErofs, KernelSquashfs};
 pub use kubevirt::KubeVirt;
 pub use pending::PendingFile;
 pub use qcow2_bios::Qcow2Bios;
@@ -62,6 +72,7 @@ pub use qcow2_efi::Qcow2Efi;
 pub use raw_bios::RawBios;
 pub use raw_efi::RawEfi;
 pub use raw_hybrid::RawHybrid;
+pub use settings::{FileSystem, Root, Settings};
 pub use tar::Tar;
 pub use tar_kernel_initrd::TarKernelInitrd;
 pub use uki::UnifiedKernel;
@@ -107,6 +118,11 @@ pub trait Format: Sync {
     /// The files that a build called `name` makes, without their directory.
     fn files(&self, name: &str) -> Vec<String>;
 
+    /// Whether it is a disk with partitions, of which the root filesystem may be one.
+    fn has_partitions(&self) -> bool {
+        false
+    }
+
     /// Makes them, with [`Job::create`].
     ///
     /// # Errors
@@ -126,6 +142,8 @@ pub trait Format: Sync {
 /// All formats, in the order in which help names them.
 pub static FORMATS: &[&dyn Format] = &[
     &KernelInitrd,
+    &KernelSquashfs,
+    &KernelErofs,
     &TarKernelInitrd,
     &Tar,
     &Docker,
@@ -147,6 +165,24 @@ pub static FORMATS: &[&dyn Format] = &[
 #[must_use]
 pub fn format(name: &str) -> Option<&'static dyn Format> {
     FORMATS.iter().copied().find(|format| format.name() == name)
+}
+
+/// Looks that all formats can have the root where the user wants it.
+///
+/// # Errors
+/// When one has no partitions, and the root is to be in one.
+pub fn can_have_root(root: Option<Root>, formats: &[&dyn Format]) -> Result<(), OutputError> {
+    let Some(Root::Partition(file_system)) = root else { return Ok(()) };
+    let name = file_system.name();
+    formats.iter().try_for_each(|format| match format.has_partitions() {
+        true => Ok(()),
+        false => Err(OutputError::Unfit {
+            format: format.name(),
+            reason: format!(
+                "it has no partition for --root {name}; leave that out, or build a disk or kernel+{name}"
+            ),
+        }),
+    })
 }
 
 /// Looks that no two of the formats write the same file of a build called `name`.

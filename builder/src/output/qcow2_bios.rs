@@ -17,7 +17,11 @@ impl Format for Qcow2Bios {
         vec![format!("{name}.qcow2")]
     }
 
+    fn has_partitions(&self) -> bool {
+        true
+    }
+
     fn write(&self, job: &Job<'_>) -> Result<(), OutputError> {
-        convert::bios_disk(NAME, job, job.size, &format!("{}.qcow2", job.name), qcow2::write)
+        convert::bios_disk(NAME, job, job.settings.size, &format!("{}.qcow2", job.name), qcow2::write)
     }
 }

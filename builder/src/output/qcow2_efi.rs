@@ -17,7 +17,11 @@ impl Format for Qcow2Efi {
         vec![format!("{name}-efi.qcow2")]
     }
 
+    fn has_partitions(&self) -> bool {
+        true
+    }
+
     fn write(&self, job: &Job<'_>) -> Result<(), OutputError> {
-        convert::efi_disk(NAME, job, job.size, &format!("{}-efi.qcow2", job.name), qcow2::write)
+        convert::efi_disk(NAME, job, job.settings.size, &format!("{}-efi.qcow2", job.name), qcow2::write)
     }
 }

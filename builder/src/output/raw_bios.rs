@@ -4,7 +4,8 @@ use std::fs::File;
 use std::path::Path;
 
 use super::bios_disk::{self, BiosDiskError, BootParts, Part};
-use super::{Format, Job, OutputError, grub};
+use super::on_disk::Boot;
+use super::{Format, Job, OutputError, bios_gpt_disk, grub};
 
 /// `NAME-bios.img`.
 #[derive(Debug, Clone, Copy)]
@@ -19,6 +20,10 @@ impl Format for RawBios {
 
     fn files(&self, name: &str) -> Vec<String> {
         vec![format!("{name}-bios.img")]
+    }
+
+    fn has_partitions(&self) -> bool {
+        true
     }
 
     fn write(&self, job: &Job<'_>) -> Result<(), OutputError> {
@@ -37,15 +42,20 @@ pub(super) fn disk(
     size: Option<u64>,
 ) -> Result<(), OutputError> {
     let kernel = job.machine.kernel.as_ref().ok_or_else(|| OutputError::no_kernel(format))?;
-    let initrd = job.initrd()?;
+    let boot = Boot::from_disk(format, job)?;
+    let initrd = &boot.initrd;
     let mut initrd_file = File::open(initrd).map_err(OutputError::io("read", initrd))?;
     let initrd_len = initrd_file.metadata().map_err(OutputError::io("read", initrd))?.len();
     let parts = BootParts {
         kernel: Part { content: &mut kernel.reader(), len: kernel.len() },
         initrd: Part { content: &mut initrd_file, len: initrd_len },
-        cmdline: &job.machine.cmdline,
+        cmdline: &boot.cmdline,
     };
-    match bios_disk::write(out, parts, size, &grub::directory()) {
+    let written = match &boot.root {
+        None => bios_disk::write(out, parts, size, &grub::directory()),
+        Some(root) => bios_gpt_disk::write(out, parts, root, size, &grub::directory()),
+    };
+    match written {
         Ok(_) => Ok(()),
         Err(BiosDiskError::Write(source)) => Err(OutputError::io("write", path)(source)),
         Err(source) => Err(OutputError::Disk { format, source: Box::new(source) }),

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::path::Path;
 
 use super::efi::{self, EfiDiskError};
+use super::on_disk::Boot;
 use super::{Format, Job, OutputError};
 
 /// `NAME-efi.img`.
@@ -21,6 +22,10 @@ impl Format for RawEfi {
         vec![format!("{name}-efi.img")]
     }
 
+    fn has_partitions(&self) -> bool {
+        true
+    }
+
     fn write(&self, job: &Job<'_>) -> Result<(), OutputError> {
         let mut out = job.create(&format!("{}-efi.img", job.name))?;
         let path = out.path().to_owned();
@@ -36,8 +41,9 @@ pub(super) fn disk(
     path: &Path,
     size: Option<u64>,
 ) -> Result<(), OutputError> {
-    let (uki, stub) = efi::uki(format, job)?;
-    match efi::write(out, uki, stub.boot_name, size) {
+    let boot = Boot::from_disk(format, job)?;
+    let (uki, stub) = efi::uki(format, job, &boot)?;
+    match efi::write(out, uki, stub.boot_name, size, boot.root.as_ref()) {
         Ok(_) => Ok(()),
         Err(EfiDiskError::Write(source)) => Err(OutputError::io("write", path)(source)),
         Err(source) => Err(OutputError::Disk { format, source: Box::new(source) }),

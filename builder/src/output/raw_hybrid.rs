@@ -6,6 +6,7 @@ use std::path::Path;
 
 use super::bzimage::{self, Header};
 use super::efi::{self, Bios, EfiDiskError};
+use super::on_disk::Boot;
 use super::{Format, Job, OutputError, grub};
 
 /// `NAME-hybrid.img`.
@@ -23,6 +24,10 @@ impl Format for RawHybrid {
         vec![format!("{name}-hybrid.img")]
     }
 
+    fn has_partitions(&self) -> bool {
+        true
+    }
+
     fn write(&self, job: &Job<'_>) -> Result<(), OutputError> {
         let mut out = job.create(&format!("{}-hybrid.img", job.name))?;
         let path = out.path().to_owned();
@@ -38,7 +43,8 @@ pub(super) fn disk(
     path: &Path,
     size: Option<u64>,
 ) -> Result<(), OutputError> {
-    let (uki, stub) = efi::uki(format, job)?;
+    let boot = Boot::from_disk(format, job)?;
+    let (uki, stub) = efi::uki(format, job, &boot)?;
     let kernel = job.machine.kernel.as_ref().ok_or_else(|| OutputError::no_kernel(format))?;
     let mut start = Vec::new();
     kernel.reader().take(bzimage::HEADER_LEN as u64).read_to_end(&mut start).map_err(|source| {
@@ -48,9 +54,8 @@ pub(super) fn disk(
     let header =
         Header::parse(&start).map_err(|source| OutputError::Disk { format, source: Box::new(source) })?;
     let grub = grub::directory();
-    let bios =
-        Bios { cmdline: &job.machine.cmdline, cmdline_limit: header.cmdline_size as usize, grub: &grub };
-    match efi::write_hybrid(out, uki, stub.boot_name, size, bios) {
+    let bios = Bios { cmdline: &boot.cmdline, cmdline_limit: header.cmdline_size as usize, grub: &grub };
+    match efi::write_hybrid(out, uki, stub.boot_name, size, boot.root.as_ref(), bios) {
         Ok(_) => Ok(()),
         Err(EfiDiskError::Write(source)) => Err(OutputError::io("write", path)(source)),
         Err(source) => Err(OutputError::Disk { format, source: Box::new(source) }),

@@ -2,6 +2,7 @@
 
 mod archives;
 mod disks;
+pub(in crate::output) mod file_systems;
 
 use std::fs;
 use std::io::Read;
@@ -18,9 +19,14 @@ const NAME: &str = "machine";
 /// Of the disks, so that tests read little.
 const SIZE: u64 = 64 << 20;
 
-/// All formats that one build can make: `dynamic-vhd` has the file name of `vhd`.
+/// All formats that one build can make: others have file names of these.
 fn formats() -> Vec<&'static dyn Format> {
-    FORMATS.iter().copied().filter(|format| format.name() != "dynamic-vhd").collect()
+    let others = ["dynamic-vhd", "kernel+squashfs", "kernel+erofs"];
+    FORMATS.iter().copied().filter(|format| !others.contains(&format.name())).collect()
+}
+
+fn sized(size: u64) -> Settings {
+    Settings { size, ..Settings::default() }
 }
 
 fn origin(location: Location) -> Arc<Origin> {
@@ -62,7 +68,7 @@ fn machine(cache: &Cache) -> Machine {
 }
 
 fn build(machine: &Machine, cache: &Cache, dir: &Path) -> Result<Built, OutputError> {
-    write(machine, cache, dir, NAME, SIZE, &formats())
+    write(machine, cache, dir, NAME, sized(SIZE), &formats())
 }
 
 fn names(dir: &Path) -> Vec<String> {
@@ -258,7 +264,8 @@ fn a_failed_build_leaves_nothing_behind_and_the_old_files_alone() {
     let cache = Cache::open(dir.path()).unwrap();
     let machine = machine(&cache);
     fs::write(out.path().join("machine.tar"), b"old").unwrap();
-    let error = write(&machine, &cache, out.path(), NAME, 0, &[&Tar, &KernelInitrd, &Failing]).unwrap_err();
+    let error =
+        write(&machine, &cache, out.path(), NAME, sized(0), &[&Tar, &KernelInitrd, &Failing]).unwrap_err();
     assert!(error.to_string().contains("half"), "{error}");
     assert_eq!(names(out.path()), ["machine.tar"]);
     assert_eq!(fs::read(out.path().join("machine.tar")).unwrap(), b"old");
@@ -270,12 +277,12 @@ fn what_a_killed_build_left_is_replaced_and_a_running_one_is_not_disturbed() {
     let cache = Cache::open(dir.path()).unwrap();
     let machine = machine(&cache);
     fs::write(out.path().join(".machine.tar.lkb-partial"), vec![1; 1 << 20]).unwrap();
-    write(&machine, &cache, out.path(), NAME, 0, &[&Tar]).unwrap();
+    write(&machine, &cache, out.path(), NAME, sized(0), &[&Tar]).unwrap();
     assert_eq!(names(out.path()), ["machine.tar"]);
 
-    let running = Job::new(&machine, &cache, out.path(), NAME, 0);
+    let running = Job::new(&machine, &cache, out.path(), NAME, Settings::default());
     let _file = running.create("machine.tar").unwrap();
-    let error = write(&machine, &cache, out.path(), NAME, 0, &[&Tar]).unwrap_err();
+    let error = write(&machine, &cache, out.path(), NAME, sized(0), &[&Tar]).unwrap_err();
     assert!(matches!(error, OutputError::Busy(_)), "{error}");
     assert!(names(out.path()).contains(&".machine.tar.lkb-partial".to_owned()));
 }
@@ -285,9 +292,9 @@ fn a_machine_without_a_kernel_makes_only_a_tar() {
     let (dir, out) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let cache = Cache::open(dir.path()).unwrap();
     let machine = Machine { kernel: None, ..machine(&cache) };
-    let error = write(&machine, &cache, out.path(), NAME, 0, &[&KernelInitrd]).unwrap_err();
+    let error = write(&machine, &cache, out.path(), NAME, sized(0), &[&KernelInitrd]).unwrap_err();
     assert!(error.to_string().contains("names no kernel"), "{error}");
-    write(&machine, &cache, out.path(), NAME, 0, &[&Tar]).unwrap();
+    write(&machine, &cache, out.path(), NAME, sized(0), &[&Tar]).unwrap();
 }
 
 #[test]
@@ -368,7 +375,7 @@ fn a_file_that_an_archive_cannot_hold_is_an_error_that_names_it() {
     let mut machine = Machine { kernel: Some(Content::from(&b"k"[..])), ..Machine::default() };
     machine.root.insert(b"var/large", Node::file(large, 0o644, &origin(Location::Init(1)))).unwrap();
     let (cache, out) = (Cache::open(&dir.path().join("cache")).unwrap(), dir.path().join("out"));
-    let error = write(&machine, &cache, &out, NAME, 0, &[&KernelInitrd]).unwrap_err().to_string();
+    let error = write(&machine, &cache, &out, NAME, sized(0), &[&KernelInitrd]).unwrap_err().to_string();
     for part in ["/var/large", "init[1]", "4294967296 bytes"] {
         assert!(error.contains(part), "{part} is not in: {error}");
     }

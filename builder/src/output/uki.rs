@@ -2,6 +2,7 @@
 
 use std::io;
 
+use super::on_disk::Boot;
 use super::{Format, Job, OutputError, efi};
 
 /// `NAME.efi`.
@@ -20,7 +21,7 @@ impl Format for UnifiedKernel {
     }
 
     fn write(&self, job: &Job<'_>) -> Result<(), OutputError> {
-        let (uki, _) = efi::uki(NAME, job)?;
+        let (uki, _) = efi::uki(NAME, job, &Boot::in_memory(job)?)?;
         let mut out = job.create(&format!("{}.efi", job.name))?;
         let path = out.path().to_owned();
         io::copy(&mut uki.into_reader(), &mut out).map_err(OutputError::io("write", &path))?;

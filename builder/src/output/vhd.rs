@@ -25,10 +25,14 @@ impl Format for Vhd {
         vec![format!("{name}.vhd")]
     }
 
+    fn has_partitions(&self) -> bool {
+        true
+    }
+
     fn write(&self, job: &Job<'_>) -> Result<(), OutputError> {
         let mut out = job.create(&format!("{}.vhd", job.name))?;
         let path = out.path().to_owned();
-        let size = convert::whole(NAME, job.size, vhd_footer::UNIT)?;
+        let size = convert::whole(NAME, job.settings.size, vhd_footer::UNIT)?;
         raw_bios::disk(NAME, job, out.file_mut(), &path, Some(size))?;
         finish(out.file_mut()).map_err(|error| error.of(NAME, &path))
     }

@@ -17,7 +17,11 @@ impl Format for Vmdk {
         vec![format!("{name}.vmdk")]
     }
 
+    fn has_partitions(&self) -> bool {
+        true
+    }
+
     fn write(&self, job: &Job<'_>) -> Result<(), OutputError> {
-        convert::bios_disk(NAME, job, job.size, &format!("{}.vmdk", job.name), stream_vmdk::write)
+        convert::bios_disk(NAME, job, job.settings.size, &format!("{}.vmdk", job.name), stream_vmdk::write)
     }
 }

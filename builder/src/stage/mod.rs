@@ -7,15 +7,16 @@ mod modules;
 
 use std::sync::Arc;
 
+use modules::module_names;
 pub use modules::{Index, Selection, select};
 
-use crate::output::Machine;
 use crate::tree::{Content, Kind, Node, Origin, Tree, TreeError, TreePath, display, join};
 
-/// What machines boot from: controllers and buses, drives, file systems, and what lies between.
-///
-/// Those that a kernel has built in, or does not have, are not missed.
-pub const MODULES: [&str; 26] = [
+/// File systems that a root may be, and what CDs and checked disks need.
+pub const FILE_SYSTEMS: [&str; 6] = ["ext4", "squashfs", "erofs", "isofs", "sr_mod", "dm_verity"];
+
+/// Controllers, buses and drives that machines boot from. Those that a kernel has built in, or does not have, are not missed.
+pub const DISKS: [&str; 20] = [
     // Controllers
     "virtio_pci",
     "virtio_mmio",
@@ -38,13 +39,6 @@ pub const MODULES: [&str; 26] = [
     "mmc_block",
     // Drives
     "sd_mod",
-    "sr_mod",
-    // File systems
-    "ext4",
-    "squashfs",
-    "erofs",
-    "isofs",
-    "dm_verity",
 ];
 
 /// Largest file of depmod's, in bytes; a distribution kernel's largest has 2 MB.
@@ -74,27 +68,45 @@ pub enum StageError {
     Tree(#[from] TreeError),
 }
 
-/// The machine that finds `full` on a disk: its kernel and command line, and init with these modules.
+/// Whether the kernel mounts a root of this file system from any disk by itself: it has the file system and drivers of disks
+/// built in, and none of [`DISKS`] is a module. A tree without an index of what is built in says nothing, so it does not.
 ///
-/// The command line must get a `root=`.
+/// # Errors
+/// When an index cannot be read.
+pub fn is_built_in(full: &Tree, file_system: &str) -> Result<bool, StageError> {
+    let mut found = false;
+    for release in releases(full)? {
+        let builtin = module_names(&text(full, &release, "modules.builtin")?);
+        let loadable = module_names(&text(full, &release, "modules.dep")?);
+        let has_disks = ["virtio_blk", "sd_mod", "nvme"].iter().any(|name| builtin.contains(*name));
+        found =
+            has_disks && builtin.contains(file_system) && !DISKS.iter().any(|name| loadable.contains(*name));
+        if !found {
+            return Ok(false);
+        }
+    }
+    Ok(found)
+}
+
+/// The root filesystem that finds `full` on a disk: init, with these modules. The command line must get a `root=`.
 ///
 /// # Errors
 /// When `full` has no init, or lacks modules that its own index promises.
-pub fn first_stage(full: &Machine, wanted: &[&str]) -> Result<Machine, StageError> {
+pub fn first_stage(full: &Tree, wanted: &[&str]) -> Result<Tree, StageError> {
     let mut root = Tree::new();
-    let init = INIT.iter().find_map(|path| Some((path, full.root.file(path)?)));
+    let init = INIT.iter().find_map(|path| Some((path, full.file(path)?)));
     let (path, init) = init.ok_or(StageError::NoInit)?;
-    let origin = full.root.get(path).map_or_else(Arc::default, |node| Arc::clone(&node.origin));
+    let origin = full.get(path).map_or_else(Arc::default, |node| Arc::clone(&node.origin));
     root.insert(b"init", Node::file(init.clone(), 0o755, &origin))?;
     // Kernels ask for modules by this name, for checksums that file systems need.
     root.insert(b"sbin/modprobe", Node::symlink(b"/init", &origin))?;
     for directory in [&b"dev"[..], b"proc", b"sys", b"run"] {
         root.ensure_directory(directory, &origin)?;
     }
-    for release in releases(&full.root)? {
+    for release in releases(full)? {
         add_modules(full, &release, wanted, &mut root)?;
     }
-    Ok(Machine { root, ..full.clone() })
+    Ok(root)
 }
 
 /// The module directories, one for each kernel; `lib` may be a link.
@@ -105,11 +117,8 @@ fn releases(root: &Tree) -> Result<Vec<TreePath>, StageError> {
     Ok(below.map(|(path, _)| path.clone()).collect())
 }
 
-fn add_modules(full: &Machine, release: &[u8], wanted: &[&str], root: &mut Tree) -> Result<(), StageError> {
-    let text = |name: &str| match full.root.file(&join(release, name.as_bytes())) {
-        Some(content) => read(content, release, name),
-        None => Ok(String::new()),
-    };
+fn add_modules(full: &Tree, release: &[u8], wanted: &[&str], root: &mut Tree) -> Result<(), StageError> {
+    let text = |name: &str| text(full, release, name);
     let (dependencies, aliases, soft, builtin) =
         (text("modules.dep")?, text("modules.alias")?, text("modules.softdep")?, text("modules.builtin")?);
     let index = Index { dependencies: &dependencies, aliases: &aliases, soft: &soft };
@@ -119,15 +128,15 @@ fn add_modules(full: &Machine, release: &[u8], wanted: &[&str], root: &mut Tree)
     let target = join(b"lib/modules", name);
     for file in &selection.files {
         let path = join(release, file.as_bytes());
-        let resolved = full.root.resolve(&path)?;
-        let node = full.root.get(&resolved).ok_or_else(|| StageError::NoModule(display(&path)))?;
-        let content = full.root.file(&resolved).cloned();
+        let resolved = full.resolve(&path)?;
+        let node = full.get(&resolved).ok_or_else(|| StageError::NoModule(display(&path)))?;
+        let content = full.file(&resolved).cloned();
         let content = content.ok_or_else(|| StageError::NoModule(display(&path)))?;
         let node = Node { kind: Kind::File(content), ..node.clone() };
         root.insert(&join(&target, file.as_bytes()), node)?;
     }
     let origin =
-        full.root.get(release).map_or_else(|| Arc::new(Origin::default()), |node| Arc::clone(&node.origin));
+        full.get(release).map_or_else(|| Arc::new(Origin::default()), |node| Arc::clone(&node.origin));
     let indices = [
         ("modules.dep", selection.dependencies),
         ("modules.alias", selection.aliases),
@@ -138,6 +147,14 @@ fn add_modules(full: &Machine, release: &[u8], wanted: &[&str], root: &mut Tree)
         root.insert(&join(&target, name.as_bytes()), Node::file(text.into_bytes(), 0o644, &origin))?;
     }
     Ok(())
+}
+
+/// One of depmod's files, empty when it is not there.
+fn text(full: &Tree, release: &[u8], name: &str) -> Result<String, StageError> {
+    match full.file(&join(release, name.as_bytes())) {
+        Some(content) => read(content, release, name),
+        None => Ok(String::new()),
+    }
 }
 
 fn read(content: &Content, release: &[u8], name: &str) -> Result<String, StageError> {
@@ -151,14 +168,14 @@ fn read(content: &Content, release: &[u8], name: &str) -> Result<String, StageEr
 mod tests {
     use super::*;
 
-    fn machine(files: &[(&str, &str)]) -> Machine {
+    fn machine(files: &[(&str, &str)]) -> Tree {
         let origin = Arc::new(Origin::default());
         let mut root = Tree::new();
         root.insert(b"lib", Node::symlink(b"usr/lib", &origin)).unwrap();
         for (path, text) in files {
             root.insert(path.as_bytes(), Node::file(text.as_bytes().to_vec(), 0o644, &origin)).unwrap();
         }
-        Machine { cmdline: "console=ttyS0".into(), root, ..Machine::default() }
+        root
     }
 
     fn text(tree: &Tree, path: &str) -> String {
@@ -177,13 +194,9 @@ mod tests {
             ("lib/modules/6.1/k/virtio.ko", "V"),
             ("lib/modules/6.1/k/sound.ko", "S"),
         ]);
-        let first = first_stage(&full, &MODULES).unwrap();
-        let files: Vec<String> = first
-            .root
-            .iter()
-            .filter(|(_, node)| !node.is_directory())
-            .map(|(path, _)| display(path))
-            .collect();
+        let first = first_stage(&full, &DISKS).unwrap();
+        let files: Vec<String> =
+            first.iter().filter(|(_, node)| !node.is_directory()).map(|(path, _)| display(path)).collect();
         assert_eq!(
             files,
             [
@@ -197,16 +210,32 @@ mod tests {
                 "/sbin/modprobe",
             ]
         );
-        assert_eq!(text(&first.root, "lib/modules/6.1/modules.alias"), "alias virtio:d2* virtio_blk\n");
-        assert_eq!(text(&first.root, "init"), "INIT");
-        assert_eq!(first.cmdline, "console=ttyS0");
+        assert_eq!(text(&first, "lib/modules/6.1/modules.alias"), "alias virtio:d2* virtio_blk\n");
+        assert_eq!(text(&first, "init"), "INIT");
+    }
+
+    #[test]
+    fn a_kernel_with_disks_and_the_file_system_built_in_needs_no_first_stage() {
+        let with = |builtin: &str, modules: &str| {
+            let full = machine(&[
+                ("lib/modules/6.1/modules.builtin", builtin),
+                ("lib/modules/6.1/modules.dep", modules),
+            ]);
+            is_built_in(&full, "squashfs").unwrap()
+        };
+        let all = "kernel/fs/squashfs/squashfs.ko\nkernel/drivers/block/virtio_blk.ko\n";
+        assert!(with(all, "kernel/sound/sound.ko: kernel/lib/x.ko\n"));
+        assert!(!with(all, "kernel/drivers/nvme/host/nvme.ko.xz:\n"), "a disk's driver is a module");
+        assert!(!with("kernel/drivers/block/virtio_blk.ko\n", "kernel/fs/squashfs/squashfs.ko:\n"));
+        assert!(!with("kernel/fs/squashfs/squashfs.ko\n", ""), "no disks");
+        assert!(!is_built_in(&machine(&[("init", "")]), "squashfs").unwrap(), "nothing is known");
     }
 
     #[test]
     fn a_machine_without_init_or_with_half_its_modules_is_refused() {
-        assert!(matches!(first_stage(&machine(&[]), &MODULES), Err(StageError::NoInit)));
+        assert!(matches!(first_stage(&machine(&[]), &DISKS), Err(StageError::NoInit)));
         let half = machine(&[("init", ""), ("lib/modules/6.1/modules.dep", "k/nvme.ko:\n")]);
-        let error = first_stage(&half, &MODULES).unwrap_err().to_string();
+        let error = first_stage(&half, &DISKS).unwrap_err().to_string();
         assert!(error.contains("lib/modules/6.1/k/nvme.ko"), "{error}");
     }
 }

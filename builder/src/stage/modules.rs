@@ -96,6 +96,11 @@ fn is_inside(path: &str) -> bool {
     !path.is_empty() && !path.starts_with('/') && path.split('/').all(|part| part != "..")
 }
 
+/// The names of the modules that depmod's `modules.dep` or `modules.builtin` lists.
+pub(super) fn module_names(list: &str) -> BTreeSet<String> {
+    list.lines().map(|line| module_name(line.split(':').next().unwrap_or(line).trim())).collect()
+}
+
 /// The kernel's name for a module file: `kernel/drivers/net/virtio-net.ko.xz` is `virtio_net`.
 fn module_name(path: &str) -> String {
     let file = path.rsplit('/').next().unwrap_or(path);

@@ -1,7 +1,7 @@
 //! The disk image of the example, as a file.
 
 use lk_tests::disk::same_bytes;
-use lk_tests::image::{build_example, ldap, run_lkb};
+use lk_tests::image::{build_example, ldap};
 
 /// 80 MB, the most that the LDAP appliance may take.
 const LARGEST: u64 = 80_000_000;

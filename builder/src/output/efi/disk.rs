@@ -5,6 +5,7 @@
 //! | 0..34 | protective MBR, GPT |
 //! | 34..2048 | where BIOS machines are to boot it too: GRUB, in a partition of its own |
 //! | 2048.. | FAT32: `EFI/BOOT/BOOTX64.EFI` |
+//! | then | the root filesystem, if it is on the disk, and room |
 //! | the last 33 | GPT again |
 
 use std::fs::File;
@@ -19,6 +20,7 @@ use crate::output::fat32::Layout;
 use crate::output::gpt::{self, EFI_SYSTEM, Guid};
 use crate::output::grub::{self, GrubError, LinuxEntry, Place};
 use crate::output::mbr::SECTOR;
+use crate::output::on_disk::{RootImage, partition_len};
 use crate::output::partition::Partition;
 
 const MIB: u64 = 1 << 20;
@@ -56,7 +58,7 @@ pub struct Bios<'a> {
 pub enum EfiDiskError {
     /// The content is larger than the disk.
     #[error(
-        "kernel and initrd need a disk of {} MiB, and {} MiB were asked for: use --size {}M or more",
+        "what is to be on it needs a disk of {} MiB, and {} MiB were asked for: use --size {}M or more",
         .needed.div_ceil(MIB), .size >> 20, .needed.div_ceil(MIB)
     )]
     TooSmall {
@@ -80,27 +82,34 @@ pub enum EfiDiskError {
 /// looks for below `EFI/BOOT`.
 ///
 /// With a `size` the disk has that many bytes, rounded down to whole mebibytes; without, it is as small as its content
-/// allows.
+/// allows. Where a `root` has a partition of its own, what is left of the disk belongs to nobody; else to the system partition.
 ///
 /// # Errors
 /// See [`EfiDiskError`]. `out` is then of no use.
-pub fn write(out: &mut File, uki: Uki<'_>, boot_name: &str, size: Option<u64>) -> Result<u64, EfiDiskError> {
-    write_with(out, uki, boot_name, size, &[]).map(|(size, _)| size)
+pub(in crate::output) fn write(
+    out: &mut File,
+    uki: Uki<'_>,
+    boot_name: &str,
+    size: Option<u64>,
+    root: Option<&RootImage>,
+) -> Result<u64, EfiDiskError> {
+    write_with(out, uki, boot_name, size, root, &[]).map(|(size, _)| size)
 }
 
 /// As [`write`], for BIOS machines as well: GRUB reads kernel and initrd out of the program, where they lie in one piece.
 ///
 /// # Errors
 /// See [`EfiDiskError`].
-pub fn write_hybrid(
+pub(in crate::output) fn write_hybrid(
     out: &mut File,
     uki: Uki<'_>,
     boot_name: &str,
     size: Option<u64>,
+    root: Option<&RootImage>,
     bios: Bios<'_>,
 ) -> Result<u64, EfiDiskError> {
     let places = [".linux", ".initrd"].map(|name| uki.place_of(name).unwrap_or_default());
-    let (size, start) = write_with(out, uki, boot_name, size, &[BIOS_BOOT])?;
+    let (size, start) = write_with(out, uki, boot_name, size, root, &[BIOS_BOOT])?;
     let [kernel, initrd] = places.map(|(at, len)| {
         // Both begin at a whole sector: the program's sections and the file system's clusters do.
         format!("{}+{}", (start + at) / SECTOR, len.div_ceil(SECTOR))
@@ -129,15 +138,17 @@ fn write_with(
     uki: Uki<'_>,
     boot_name: &str,
     size: Option<u64>,
+    root: Option<&RootImage>,
     before: &[gpt::Partition<'_>],
 ) -> Result<(u64, u64), EfiDiskError> {
-    let needed = START + fat::fat32_len(uki.len()) + TAIL;
+    let smallest = fat::fat32_len(uki.len());
+    let needed = START + smallest + partition_len(root) + TAIL;
     let size = match size {
         Some(size) if size < needed => return Err(EfiDiskError::TooSmall { needed, size }),
         Some(size) => size / MIB * MIB,
         None => needed,
     };
-    let len = size - START - TAIL;
+    let len = if root.is_some() { smallest } else { size - START - TAIL };
     let system = gpt::Partition {
         kind: EFI_SYSTEM,
         id: SYSTEM_PARTITION,
@@ -146,7 +157,12 @@ fn write_with(
         name: "EFI System",
     };
     out.set_len(0).and_then(|()| out.set_len(size)).map_err(EfiDiskError::Write)?;
-    gpt::write(out, size, DISK, &[before, &[system]].concat()).map_err(EfiDiskError::Write)?;
+    let behind = root.map(|root| root.partition(START + len));
+    let partitions: Vec<_> = before.iter().cloned().chain([system]).chain(behind).collect();
+    gpt::write(out, size, DISK, &partitions).map_err(EfiDiskError::Write)?;
+    if let Some(root) = root {
+        root.copy_to(out, START + len).map_err(EfiDiskError::Write)?;
+    }
     let geometry = Geometry::fat32(len)?;
     let mut volume = Volume::create(Partition::new(out, START, len), len, geometry, IDENTITY)?;
     let (path, content_len) = (format!("EFI/BOOT/{boot_name}"), uki.len());
@@ -177,7 +193,7 @@ mod tests {
 
     fn disk(size: Option<u64>) -> Result<tempfile::NamedTempFile, EfiDiskError> {
         let mut file = tempfile::NamedTempFile::new().unwrap();
-        write(file.as_file_mut(), uki(), "BOOTX64.EFI", size).map(|_| file)
+        write(file.as_file_mut(), uki(), "BOOTX64.EFI", size, None).map(|_| file)
     }
 
     fn bytes(disk: &mut tempfile::NamedTempFile) -> Vec<u8> {

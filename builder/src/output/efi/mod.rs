@@ -15,18 +15,24 @@ mod uki;
 use std::fs::File;
 use std::io::{self, Read};
 
-pub use disk::{Bios, EfiDiskError, write, write_hybrid};
+pub use disk::{Bios, EfiDiskError};
+pub(super) use disk::{write, write_hybrid};
 pub use stub::{DIR_VARIABLE, Stub, StubError};
 pub use uki::{Uki, UkiError};
 
 use super::bzimage::{HEADER_LEN, Header};
+use super::on_disk::Boot;
 use super::{Job, Machine, OutputError};
 
 /// How much of a kernel is looked at to find out what it is for (bytes): its PE header is within.
 const LOOKED_AT: u64 = 64 << 10;
 
-/// The machine of `job` as one EFI program; also says for which architecture.
-pub(super) fn uki<'a>(format: &'static str, job: &Job<'a>) -> Result<(Uki<'a>, Stub), OutputError> {
+/// The machine of `job` as one EFI program with the initrd and command line of `boot`; also says for which architecture.
+pub(super) fn uki<'a>(
+    format: &'static str,
+    job: &Job<'a>,
+    boot: &Boot,
+) -> Result<(Uki<'a>, Stub), OutputError> {
     let machine: &'a Machine = job.machine;
     let unfit = |source: UkiError| OutputError::Disk { format, source: Box::new(source) };
     let kernel = machine.kernel.as_ref().ok_or_else(|| OutputError::no_kernel(format))?;
@@ -39,19 +45,20 @@ pub(super) fn uki<'a>(format: &'static str, job: &Job<'a>) -> Result<(Uki<'a>, S
     })?;
     let stub = Stub::for_kernel(&start).map_err(|source| unfit(source.into()))?;
     if let Ok(header) = Header::parse(start.get(..HEADER_LEN).unwrap_or_default()) {
-        let (len, limit) = (machine.cmdline.len(), header.cmdline_size);
+        let (len, limit) = (boot.cmdline.len(), header.cmdline_size);
         if len > limit as usize {
             return Err(unfit(UkiError::CommandLine { len, limit }));
         }
     }
-    let path = job.initrd()?;
+    let path = &boot.initrd;
+    let cmdline = boot.cmdline.clone().into_bytes();
     let initrd = File::open(path).map_err(OutputError::io("read", path))?;
     let initrd_len = initrd.metadata().map_err(OutputError::io("read", path))?.len();
     let release = os_release(job.name).into_bytes();
     let mut uki = Uki::new(&stub.program).map_err(unfit)?;
     let mut add = |name, len, content: Box<dyn Read + 'a>| uki.add(name, len, content).map_err(unfit);
     add(".osrel", release.len() as u64, Box::new(io::Cursor::new(release)))?;
-    add(".cmdline", machine.cmdline.len() as u64, Box::new(machine.cmdline.as_bytes()))?;
+    add(".cmdline", cmdline.len() as u64, Box::new(io::Cursor::new(cmdline)))?;
     add(".initrd", initrd_len, Box::new(initrd))?;
     // Last, as systemd's own tool has it: old stubs unpack the kernel over what follows.
     add(".linux", kernel.len(), kernel.reader())?;

@@ -6,7 +6,6 @@
 mod marks;
 mod plan;
 mod segment;
-mod shared;
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
@@ -57,6 +56,15 @@ impl Lost {
 
 /// Writes the microcode, uncompressed and first as the kernel wants it, and the root filesystem.
 pub(super) fn write(machine: &Machine, cache: &Cache, out: &mut dyn Write) -> Result<Lost, OutputError> {
+    write_microcode(machine, out)?;
+    // The microcode ends where anything may begin.
+    let mut out = Padded { out, written: 0 };
+    write_segments(&super::shared::share(&machine.root)?, cache, &mut out)?;
+    Ok(Lost::from(&machine.root))
+}
+
+/// Writes the microcode, if there is any, and what aligns that which follows.
+pub(super) fn write_microcode(machine: &Machine, out: &mut dyn Write) -> Result<(), OutputError> {
     let mut out = Padded { out, written: 0 };
     if let Some(ucode) = &machine.ucode {
         ucode.copy_to(&mut out).map_err(|source| OutputError::Copy {
@@ -67,8 +75,7 @@ pub(super) fn write(machine: &Machine, cache: &Cache, out: &mut dyn Write) -> Re
         })?;
         out.pad()?;
     }
-    write_segments(&shared::share(&machine.root)?, cache, &mut out)?;
-    Ok(Lost::from(&machine.root))
+    Ok(())
 }
 
 /// Compresses, or takes from the cache, on all cores; writes in order. The bytes do not depend on the number of

@@ -6,7 +6,8 @@ use super::*;
 fn a_tar_of_kernel_and_initrd_has_what_the_two_files_have() {
     let (dir, out) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let cache = Cache::open(dir.path()).unwrap();
-    write(&machine(&cache), &cache, out.path(), NAME, SIZE, &[&KernelInitrd, &TarKernelInitrd]).unwrap();
+    write(&machine(&cache), &cache, out.path(), NAME, sized(SIZE), &[&KernelInitrd, &TarKernelInitrd])
+        .unwrap();
     let mut archive = ::tar::Archive::new(fs::File::open(out.path().join("machine-initrd.tar")).unwrap());
     let mut found = Vec::new();
     for entry in archive.entries().unwrap() {

@@ -97,7 +97,7 @@ impl Arch {
     /// Whether nothing but EFI firmware can boot this: only x86 has a BIOS, and IBM Z a loader of its own.
     pub fn boots_by_efi_alone(self, candidate: &Candidate) -> bool {
         matches!(self, Self::Aarch64 | Self::Riscv64)
-            && !matches!(candidate, Candidate::Kernel { .. } | Candidate::Squashfs { .. })
+            && !matches!(candidate, Candidate::Kernel { .. } | Candidate::Root { .. })
     }
 
     /// Where distributions put EFI firmware, and the variable store that it begins with: Debian and Ubuntu, Fedora,

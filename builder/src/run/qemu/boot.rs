@@ -36,11 +36,11 @@ pub enum Candidate {
         /// `PATH-cmdline`, which a build writes only when it has one.
         cmdline: Option<PathBuf>,
     },
-    /// A kernel whose root is on a disk of its own.
-    Squashfs {
+    /// A kernel beside a root filesystem, which is on a disk of its own, or left by an older build.
+    Root {
         /// `PATH-kernel`.
         kernel: PathBuf,
-        /// `PATH-squashfs.img`.
+        /// `PATH-squashfs.img` or `PATH-erofs.img`.
         root: PathBuf,
         /// `PATH-initrd.img`, which finds the root for a kernel without drivers.
         initrd: Option<PathBuf>,
@@ -134,19 +134,24 @@ fn beside_kernel(
     mode: Option<Mode>,
     is_file: &dyn Fn(&Path) -> bool,
 ) -> Result<Candidate, NotFound> {
-    let [initrd, root, cmdline] =
-        ["-initrd.img", "-squashfs.img", "-cmdline"].map(|suffix| suffixed(path, suffix));
-    let cmdline = Some(cmdline).filter(|cmdline| is_file(cmdline));
-    if mode != Some(Mode::Kernel) && is_file(&root) {
-        let initrd = Some(initrd).filter(|initrd| is_file(initrd));
-        return Ok(Candidate::Squashfs { kernel, root, initrd, cmdline });
+    let [initrd, squashfs, erofs, cmdline] = ["-initrd.img", "-squashfs.img", "-erofs.img", "-cmdline"]
+        .map(|suffix| Some(suffixed(path, suffix)).filter(|file| is_file(file)));
+    let root = match mode {
+        Some(Mode::Kernel) => None,
+        Some(Mode::Squashfs) => squashfs,
+        _ => squashfs.or(erofs),
+    };
+    if let Some(root) = root {
+        return Ok(Candidate::Root { kernel, root, initrd, cmdline });
     }
     if mode == Some(Mode::Squashfs) {
-        return Err(NotFound::Half { kernel, missing: root, format: "kernel+squashfs" });
+        let missing = suffixed(path, "-squashfs.img");
+        return Err(NotFound::Half { kernel, missing, format: "kernel+squashfs" });
     }
-    if !is_file(&initrd) {
-        return Err(NotFound::Half { kernel, missing: initrd, format: "kernel+initrd" });
-    }
+    let Some(initrd) = initrd else {
+        let missing = suffixed(path, "-initrd.img");
+        return Err(NotFound::Half { kernel, missing, format: "kernel+initrd" });
+    };
     Ok(Candidate::Kernel { kernel, initrd, cmdline })
 }
 
@@ -185,10 +190,10 @@ mod tests {
         }
     }
 
-    fn squashfs(prefix: &str, initrd: bool) -> Candidate {
-        Candidate::Squashfs {
+    fn root(prefix: &str, kind: &str, initrd: bool) -> Candidate {
+        Candidate::Root {
             kernel: format!("{prefix}-kernel").into(),
-            root: format!("{prefix}-squashfs.img").into(),
+            root: format!("{prefix}-{kind}.img").into(),
             initrd: initrd.then(|| format!("{prefix}-initrd.img").into()),
             cmdline: None,
         }
@@ -213,9 +218,10 @@ mod tests {
             ("m", None, &["m-efi.img", "m.efi"], disk("m-efi.img")),
             ("m.efi", None, &["m.efi"], Candidate::Program("m.efi".into())),
             ("m", None, &["m.iso"], Candidate::Iso("m.iso".into())),
-            ("m", None, &["m-kernel", "m-squashfs.img"], squashfs("m", false)),
-            ("m", None, &["m-kernel", "m-squashfs.img", "m-initrd.img"], squashfs("m", true)),
-            ("m", Some(Mode::Squashfs), &["m", "m-kernel", "m-squashfs.img"], squashfs("m", false)),
+            ("m", None, &["m-kernel", "m-squashfs.img"], root("m", "squashfs", false)),
+            ("m", None, &["m-kernel", "m-squashfs.img", "m-initrd.img"], root("m", "squashfs", true)),
+            ("m", Some(Mode::Squashfs), &["m", "m-kernel", "m-squashfs.img"], root("m", "squashfs", false)),
+            ("m", None, &["m-kernel", "m-erofs.img"], root("m", "erofs", false)),
             ("m", Some(Mode::Kernel), &["m-kernel", "m-squashfs.img", "m-initrd.img"], kernel("m", false)),
             (
                 "m.qcow2",

@@ -131,7 +131,7 @@ pub fn prepare(options: &Options) -> Result<Ready, QemuError> {
     let firmware = (asked || candidate.is_efi() || arch.boots_by_efi_alone(&candidate))
         .then(|| firmware::find(arch, options.firmware.as_deref(), &|path| path.is_file()))
         .transpose()?;
-    let boot = load(candidate)?;
+    let boot = load(candidate, options.mode == Some(Mode::Squashfs))?;
     let program = qemu(arch, options.program.as_deref())?;
     check_network(options)?;
     let usb = options.usb.as_deref().map(|devices| plug_in(arch, devices)).transpose()?;
@@ -244,8 +244,8 @@ fn console(options: &Options, state: &State) -> Result<Console, QemuError> {
     })
 }
 
-/// Reads what must be known of the files to boot from.
-fn load(candidate: Candidate) -> Result<Boot, QemuError> {
+/// Reads what must be known of the files to boot from; `on_disk` when the root must be on a disk.
+fn load(candidate: Candidate, on_disk: bool) -> Result<Boot, QemuError> {
     Ok(match candidate {
         Candidate::Disk(path) => {
             let told = format_of(&path).map_err(|source| QemuError::Read { path: path.clone(), source })?;
@@ -262,18 +262,32 @@ fn load(candidate: Candidate) -> Result<Boot, QemuError> {
             cmdline: cmdline.map(|path| read_cmdline(&path)).transpose()?.unwrap_or_default(),
             root: None,
         },
-        Candidate::Squashfs { kernel, root, initrd, cmdline } => Boot::Kernel {
-            kernel: absolute(&kernel)?,
-            initrd: initrd.as_deref().map(absolute).transpose()?,
-            cmdline: with_root(cmdline.map(|path| read_cmdline(&path)).transpose()?.unwrap_or_default()),
-            root: Some(absolute(&root)?),
-        },
+        Candidate::Root { kernel, root, initrd, cmdline } => {
+            let cmdline = cmdline.map(|path| read_cmdline(&path)).transpose()?.unwrap_or_default();
+            let root = Some(root).filter(|_| on_disk || wants_root(&cmdline, initrd.is_some()));
+            Boot::Kernel {
+                kernel: absolute(&kernel)?,
+                initrd: initrd.as_deref().map(absolute).transpose()?,
+                cmdline: if root.is_some() { with_root(cmdline) } else { cmdline },
+                root: root.as_deref().map(absolute).transpose()?,
+            }
+        }
     })
+}
+
+/// Whether a machine has its root on a disk. One with an initrd says so in its command line: without, the initrd is
+/// all of it, and a root filesystem beside it is an older build's.
+fn wants_root(cmdline: &str, has_initrd: bool) -> bool {
+    !has_initrd || names_root(cmdline)
+}
+
+fn names_root(cmdline: &str) -> bool {
+    cmdline.split_ascii_whitespace().any(|word| word.starts_with("root="))
 }
 
 /// A command line that says where the root is: on the first disk, unless it says something else.
 fn with_root(cmdline: String) -> String {
-    match cmdline.split_ascii_whitespace().any(|word| word.starts_with("root=")) {
+    match names_root(&cmdline) {
         true => cmdline,
         false => format!("{cmdline} root=/dev/vda").trim_start().to_owned(),
     }
@@ -316,6 +330,13 @@ mod tests {
         ] {
             assert_eq!(with_root(cmdline.to_owned()), expected);
         }
+    }
+
+    #[test]
+    fn a_root_beside_an_initrd_is_used_when_the_command_line_names_one() {
+        assert!(wants_root("console=ttyS0 root=/dev/vda", true));
+        assert!(!wants_root("console=ttyS0 myroot=x", true), "the root is an older build's");
+        assert!(wants_root("console=ttyS0", false), "LinuxKit's builds name none");
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Equal files of different containers become one file with several names.
 //!
 //! Containers bring the same libraries along. In a root that is unpacked into memory each copy would take its room there, and
-//! be read again by each program that runs it. Nobody writes to the files of an image: a container has them read-only, or
+//! be read again by each program that runs it; on a disk, each would be read into memory on its own. Nobody writes to the files of an image: a container has them read-only, or
 //! below an overlay.
 
 use std::collections::BTreeMap;
@@ -33,7 +33,7 @@ pub(super) fn share(tree: &Tree) -> Result<Tree, OutputError> {
         for name in tree.links(copy).chain([copy]) {
             let link = Node::generated(Kind::Hardlink(file.clone()), 0, &Arc::default());
             shared.insert(name, link).map_err(|error| OutputError::Unfit {
-                format: "an initrd",
+                format: "the root filesystem",
                 reason: format!("{} cannot be a link to {}: {error}", display(name), display(file)),
             })?;
         }
@@ -59,7 +59,7 @@ fn copies(tree: &Tree) -> Result<Vec<(&TreePath, &TreePath)>, OutputError> {
             let digest = digest(content).map_err(|source| OutputError::Copy {
                 path: display(path),
                 origin: node.origin.to_string(),
-                into: "the initrd".into(),
+                into: "the root filesystem".into(),
                 source,
             })?;
             match first.entry(digest) {
