@@ -8,7 +8,7 @@ PACKAGES := $(patsubst %/build.yml,%,$(wildcard pkg/*/build.yml))
 # What only tests boot.
 TEST_PACKAGES := $(patsubst %/build.yml,%,$(wildcard tests/pkg/*/build.yml))
 
-.PHONY: help deps build packages demo test fmt lint unit suite faults linuxkit bench deny clean
+.PHONY: help deps build packages demo test fmt lint unit suite faults linuxkit fuzz bench deny clean
 
 help: ## what each target does
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -47,6 +47,9 @@ faults: packages ## the fault suite, whole: hours; LK_FAULTS_SEED=N for another 
 
 linuxkit: ## build every YAML of LINUXKIT=DIR, a git checkout of LinuxKit, with stand-in images
 	cargo test --locked -p lkb --test linuxkit -- --ignored --nocapture
+
+fuzz: ## run the fuzz targets, FUZZ_SECONDS=60 each
+	@tools/fuzz
 
 bench: packages ## measure build, boot, memory and shutdown
 	$(LKB) pkg build tests/bench/kernel

@@ -1,0 +1,58 @@
+//! What fuzzing starts from and what it has found, held against the same invariants (`fuzz/`).
+
+use std::path::{Path, PathBuf};
+
+#[path = "../../fuzz/invariants/image.rs"]
+mod image;
+#[path = "../../fuzz/invariants/kernel.rs"]
+mod kernel;
+#[path = "../../fuzz/invariants/label.rs"]
+mod label;
+#[path = "../../fuzz/invariants/layer.rs"]
+mod layer;
+#[path = "../../fuzz/invariants/reference.rs"]
+mod reference;
+#[path = "../../fuzz/invariants/yaml.rs"]
+mod yaml;
+
+/// Every fuzz target.
+const TARGETS: [(&str, fn(&[u8])); 6] = [
+    ("image", image::check),
+    ("kernel", kernel::check),
+    ("label", label::check),
+    ("layer", layer::check),
+    ("reference", reference::check),
+    ("yaml", yaml::check),
+];
+
+fn files(dir: &Path) -> Vec<PathBuf> {
+    let Ok(entries) = std::fs::read_dir(dir) else { return Vec::new() };
+    let mut files: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    files
+}
+
+#[test]
+fn every_seed_and_every_former_finding_keeps_the_invariant_of_its_target() {
+    let fuzz = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz");
+    for (target, check) in TARGETS {
+        let seeds = files(&fuzz.join("seeds").join(target));
+        assert!(!seeds.is_empty(), "{target} has no seeds");
+        for file in seeds.into_iter().chain(files(&fuzz.join("regressions").join(target))) {
+            println!("{}", file.display());
+            check(&std::fs::read(&file).unwrap());
+        }
+    }
+}
+
+#[test]
+fn every_target_is_listed_here_and_in_the_manifest() {
+    let fuzz = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz");
+    let manifest = std::fs::read_to_string(fuzz.join("Cargo.toml")).unwrap();
+    let targets: Vec<_> =
+        files(&fuzz.join("targets")).iter().map(|file| file.file_stem().unwrap().to_owned()).collect();
+    assert_eq!(targets, TARGETS.map(|(target, _)| target));
+    for (target, _) in TARGETS {
+        assert!(manifest.contains(&format!("path = \"targets/{target}.rs\"")), "{target}");
+    }
+}
