@@ -8,6 +8,7 @@
 //! | [`stage`] | of a root filesystem, the initrd that finds it on a disk | tree |
 //! | [`spec`] | image config + label + YAML → `config.json` and `runtime.json` | config |
 //! | [`trust`] | which images must be signed, and whether they are | config, image |
+//! | [`sbom`] | which packages images hold, as SPDX | image, tree |
 //! | [`build`] | config + images → a [`output::Machine`] | all above, output |
 //! | [`diff`] | what is different between two root filesystems | image, tree, output |
 //! | [`inventory`] | what is in a machine, by where it came from | config, tree, output |
@@ -28,6 +29,7 @@ pub mod inventory;
 pub mod output;
 pub mod pkg;
 pub mod run;
+pub mod sbom;
 pub mod size;
 pub mod spec;
 pub mod stage;

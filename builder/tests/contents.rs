@@ -34,8 +34,9 @@ fn every_item_is_shown_with_its_image_and_what_it_brings_along() {
     fixture.write("machine.yml", YAML);
     let said = success(&fixture.lkb(&["inspect", "machine.yml"]));
     let first: Vec<&str> = said.lines().map(|line| line.split("  ").next().unwrap()).collect();
-    let items = ["ITEM", "kernel", "init[0]", "onboot[0] first", "services[0] second", "files", "total"];
-    assert_eq!(first[..7], items, "{said}");
+    let items =
+        ["ITEM", "kernel", "init[0]", "onboot[0] first", "services[0] second", "files", "sbom", "total"];
+    assert_eq!(first[..8], items, "{said}");
     assert!(said.lines().nth(1).unwrap().contains("example/kernel:1"), "{said}");
     assert!(!said.contains('\x1b'), "{said}");
     assert_eq!(fixture.outputs(), [""; 0]);

@@ -39,9 +39,20 @@ pub fn run_lkb(args: &[&str]) -> Output {
 /// When the build fails.
 #[must_use]
 pub fn build_initrd(name: &str, yaml: &Path) -> PathBuf {
+    build_initrd_with(name, &[], &[yaml])
+}
+
+/// The same with more options, of several configurations.
+///
+/// # Panics
+/// When the build fails.
+#[must_use]
+pub fn build_initrd_with(name: &str, options: &[&str], yaml: &[&Path]) -> PathBuf {
     let dir = out_dir();
-    let (dir_text, yaml) = (dir.to_str().expect("a UTF-8 path"), yaml.to_str().expect("a UTF-8 path"));
-    let args = ["build", "--format", "kernel+initrd", "--name", name, "--dir", dir_text, yaml];
+    let dir_text = dir.to_str().expect("a UTF-8 path");
+    let mut args = vec!["build", "--format", "kernel+initrd", "--name", name, "--dir", dir_text];
+    args.extend(options);
+    args.extend(yaml.iter().map(|yaml| yaml.to_str().expect("a UTF-8 path")));
     let out = run_lkb(&args);
     assert!(out.status.success(), "lkb {args:?}: {}", String::from_utf8_lossy(&out.stderr));
     dir.join(name)

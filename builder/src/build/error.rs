@@ -6,6 +6,7 @@ use std::io;
 use crate::config::Spot;
 use crate::image::registry::PullError;
 use crate::image::{Digest, ImageError, ReferenceError};
+use crate::sbom::SbomError;
 use crate::spec::{Fault, SpecError};
 use crate::tree::{LayerError, TreeError};
 use crate::trust::Untrusted;
@@ -119,6 +120,9 @@ pub enum BuildError {
         /// Why.
         source: Fault,
     },
+    /// The bill of materials cannot be made.
+    #[error(transparent)]
+    Sbom(#[from] SbomError),
     /// A file cannot be made.
     #[error("{spot}: file {path}: {fault}")]
     File {

@@ -61,6 +61,11 @@ impl<'a> Images<'a> {
         Ok(Self { cache, arch, trust, found })
     }
 
+    /// Where they are.
+    pub(super) fn cache(&self) -> &'a Cache {
+        self.cache
+    }
+
     /// The image of a use. [`Self::find`] has found those of all uses.
     pub(super) fn get(&self, image_use: &ImageUse) -> &Image {
         &self.found[image_use.reference.as_str()]

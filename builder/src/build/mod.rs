@@ -7,6 +7,7 @@
 //!                                    config.json runtime.json lower/ tmp/ rootfs/, or rootfs/ alone when read-only
 //! ```
 
+mod bill;
 mod bundles;
 mod error;
 mod fetch;
@@ -23,6 +24,7 @@ use std::sync::Arc;
 use crate::config::{Config, ImageUse, Volume, VolumeFormat};
 use crate::image::{Cache, Image};
 use crate::output::Machine;
+use crate::sbom;
 use crate::spec::Profile;
 use crate::tree::{Kind, Location, Node, Origin, Tree, TreeError};
 use crate::trust::Policy;
@@ -46,6 +48,8 @@ pub struct Options {
     pub trust: Policy,
     /// What containers are given that neither YAML nor labels speak of.
     pub profile: Profile,
+    /// The bill of materials, if there is to be one.
+    pub sbom: Option<sbom::Options>,
 }
 
 /// Lays out the machine. Every image is looked up and verified, its signature where it must have one, before anything
@@ -91,6 +95,9 @@ pub fn assemble(
         bundles.add(root, container, &dir, Location::Service(index))?;
     }
     files::add_all(root, config)?;
+    if let Some(options) = &options.sbom {
+        bill::add(root, config, &images, options)?;
+    }
     Ok(machine)
 }
 

@@ -274,3 +274,90 @@ fn packages_of_all_init_images_are_listed_together() {
     let root = world.build("init: [a, b]\n").unwrap().root;
     assert_eq!(text(&root, "lib/apk/db/installed"), "P:a\n\nP:b\n\n");
 }
+
+#[test]
+fn the_bill_of_materials_lists_what_every_image_holds() {
+    let world = World::new();
+    let debian = Layer::default()
+        .file("etc/os-release", "ID=debian\nVERSION_ID=\"12\"\n")
+        .file("bin/sh", "sh")
+        .file("var/lib/dpkg/status", "Package: dash\nStatus: install ok installed\nVersion: 0.5\n\n")
+        .file("var/lib/dpkg/status.d/tzdata", "Package: tzdata\nVersion: 2024a\n")
+        .finish();
+    let alpine = Layer::default().file("lib/apk/db/installed", "P:musl\nV:1.2\nA:x86_64\nL:MIT\n\n").finish();
+    add_image(&world.cache, "test/debian:1", json!({"Cmd": ["sh"]}), &[(debian, Stored::Gzip)]);
+    add_image(&world.cache, "test/alpine:1", json!({"Cmd": ["sh"]}), &[(alpine, Stored::Plain)]);
+    let yaml = "init: ['test/alpine:1']\nservices: [{name: s, image: 'test/debian:1'}]";
+    let build = |options: sbom::Options| {
+        let options = Options { sbom: Some(options), ..Options::default() };
+        assemble(&world.config(yaml), &world.cache, "amd64", &options).unwrap().root
+    };
+    let options = |path: &str, created| sbom::Options { path: path.into(), created };
+    let root = build(options(sbom::NAME, 0));
+    let bill: Value = serde_json::from_str(&text(&root, sbom::NAME)).unwrap();
+    let purls: Vec<&str> = bill["packages"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter_map(|package| package["externalRefs"][0]["referenceLocator"].as_str())
+        .filter(|purl| !purl.starts_with("pkg:oci/"))
+        .collect();
+    assert_eq!(
+        purls,
+        [
+            "pkg:apk/alpine/musl@1.2?arch=x86_64",
+            "pkg:deb/debian/dash@0.5?distro=debian-12",
+            "pkg:deb/debian/tzdata@2024a?distro=debian-12",
+        ]
+    );
+    // From the cache, the same bytes; elsewhere when it is asked for.
+    assert_eq!(text(&build(options(sbom::NAME, 0)), sbom::NAME), text(&root, sbom::NAME));
+    let elsewhere = build(options("/usr/share/sbom.json", 1));
+    assert!(elsewhere.get(b"sbom.spdx.json").is_none());
+    assert!(text(&elsewhere, "usr/share/sbom.json").contains("1970-01-01T00:00:01Z"));
+}
+
+#[test]
+fn packages_that_are_attested_beside_an_image_are_in_the_bill() {
+    let world = World::new();
+    let dir = tempfile::tempdir().unwrap();
+    let mut layout = crate::image::fixture::Layout::new(dir.path());
+    let layer = Layer::default().file("bin/app", "app").finish();
+    let manifest = layout.manifest("amd64", json!({"Cmd": ["/bin/app"]}), &[(layer, Stored::Plain)]);
+    let statement = json!({"predicate": {"packages": [{
+        "name": "golang.org/x/net", "versionInfo": "v0.1.0",
+        "externalRefs": [{"referenceType": "purl", "referenceLocator": "pkg:golang/golang.org/x/net@v0.1.0"}],
+    }]}});
+    let with = |mut descriptor: Value, more: Value| {
+        descriptor.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        descriptor
+    };
+    let statement = with(
+        layout.blob(statement.to_string().as_bytes()),
+        json!({
+            "mediaType": "application/vnd.in-toto+json",
+            "annotations": {"in-toto.io/predicate-type": "https://spdx.dev/Document"},
+        }),
+    );
+    let config = with(layout.blob(b"{}"), json!({"mediaType": "application/vnd.oci.image.config.v1+json"}));
+    let attestation = json!({"schemaVersion": 2, "config": config, "layers": [statement]});
+    let attestation = with(
+        layout.blob(attestation.to_string().as_bytes()),
+        json!({
+            "mediaType": "application/vnd.oci.image.manifest.v1+json",
+            "platform": {"os": "unknown", "architecture": "unknown"},
+            "annotations": {
+                "vnd.docker.reference.type": "attestation-manifest",
+                "vnd.docker.reference.digest": manifest["digest"],
+            },
+        }),
+    );
+    let index = layout.index(&[manifest, attestation]);
+    layout.add("test/app:1", index);
+    world.cache.import(dir.path(), None).unwrap();
+    let sbom = Some(sbom::Options { path: sbom::NAME.into(), created: 0 });
+    let options = Options { sbom, ..Options::default() };
+    let config = world.config("init: ['test/app:1']");
+    let root = assemble(&config, &world.cache, "amd64", &options).unwrap().root;
+    assert!(text(&root, sbom::NAME).contains("pkg:golang/golang.org/x/net@v0.1.0"));
+}

@@ -55,6 +55,9 @@ pub struct Options {
     #[arg(long, value_name = "PEM")]
     pub trust_key: Vec<PathBuf>,
 
+    #[command(flatten)]
+    pub sbom: super::sbom::SbomOptions,
+
     /// Show the merged configuration and build nothing
     #[arg(long)]
     pub dry_run: bool,
@@ -86,8 +89,11 @@ pub fn run(options: &Options, context: &Context) -> Outcome {
         return SUCCESS;
     }
     let cache = context.cache()?;
-    let choices =
-        build::Options { trust: Policy::new(&config.trust, &options.trust_key)?, profile: options.profile };
+    let choices = build::Options {
+        trust: Policy::new(&config.trust, &options.trust_key)?,
+        profile: options.profile,
+        sbom: options.sbom.choose()?,
+    };
     build::take_local(&mut config, &cache)?;
     let when = if options.pull { When::Always } else { When::Missing };
     build::fetch(&config, &cache, &options.arch, &context.registries()?, when, &choices.trust)?;

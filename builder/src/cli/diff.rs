@@ -65,6 +65,6 @@ fn listing(
     let mut config = context.load(&[source::read(file)?])?;
     let cache = context.cache()?;
     crate::build::take_local(&mut config, &cache)?;
-    let machine = crate::build::assemble(&config, &cache, &options.arch, &crate::build::Options::default())?;
+    let machine = crate::build::assemble(&config, &cache, &options.arch, &super::sbom::plain_build()?)?;
     Ok(Listing::of_machine(&file.display().to_string(), &machine))
 }

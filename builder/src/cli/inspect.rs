@@ -42,7 +42,7 @@ pub fn run(options: &Options, context: &Context) -> Outcome {
     let mut config = context.load(&sources)?;
     let cache = context.cache()?;
     crate::build::take_local(&mut config, &cache)?;
-    let machine = crate::build::assemble(&config, &cache, &options.arch, &crate::build::Options::default())?;
+    let machine = crate::build::assemble(&config, &cache, &options.arch, &super::sbom::plain_build()?)?;
     let mut inventory = Inventory::of(&machine, &config)?;
     if options.by_size {
         inventory.items.sort_by_key(|item| std::cmp::Reverse(item.share.bytes));

@@ -12,6 +12,7 @@ mod man;
 mod one_dash;
 mod pkg;
 mod run;
+mod sbom;
 mod schema;
 mod source;
 mod stop;

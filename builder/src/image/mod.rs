@@ -1,6 +1,7 @@
 //! Images: their names, the cache that holds them, the registries that they come from, and what is verified before any of it is used.
 
 mod archive;
+mod attestation;
 mod blobs;
 mod cache;
 mod digest;

@@ -6,7 +6,7 @@ use std::io::{self, BufWriter, Write};
 
 use ::tar::{EntryType, Header};
 
-use crate::tree::{Content, GENERATED_MTIME, Kind, Node, Tree, TreePath, display, join, split};
+use crate::tree::{Content, GENERATED_MTIME, Kind, Location, Node, Tree, TreePath, display, join, split};
 
 use super::member::{self, END};
 use super::{Format, Job, Machine, OutputError};
@@ -205,14 +205,17 @@ fn write_entry(out: &mut dyn Write, path: &[u8], node: &Node, marks: Marks) -> i
         let fits = text.len().min(MAX_NAME);
         field[..fits].copy_from_slice(&text[..fits]);
     }
-    if marks == Marks::Origin {
+    // As in LinuxKit, the bill of materials says nothing of itself.
+    if marks == Marks::Origin && node.origin.location != Location::Sbom {
         records.add(b"LINUXKIT.location", node.origin.location.to_string().as_bytes());
         records.add(b"LINUXKIT.source", node.origin.source.as_bytes());
     }
     for (name, value) in &node.xattrs {
         records.add(&[b"SCHILY.xattr.", &name[..]].concat(), value);
     }
-    records.write(out)?;
+    if !records.0.is_empty() {
+        records.write(out)?;
+    }
     header.set_cksum();
     out.write_all(header.as_bytes())?;
     if let Some(content) = content {

@@ -85,6 +85,8 @@ pub enum Location {
     Service(usize),
     /// `files[0]`, …
     File(usize),
+    /// The bill of materials, which is about all the others.
+    Sbom,
 }
 
 impl fmt::Display for Location {
@@ -97,6 +99,7 @@ impl fmt::Display for Location {
             Self::Onshutdown(i) => write!(f, "onshutdown[{i}]"),
             Self::Service(i) => write!(f, "services[{i}]"),
             Self::File(i) => write!(f, "files[{i}]"),
+            Self::Sbom => f.write_str("sbom"),
         }
     }
 }

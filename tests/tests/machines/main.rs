@@ -7,6 +7,7 @@
 //! | `examples` | the other examples boot, and the first without containerd |
 //! | `faults` | what goes wrong is made to go wrong |
 //! | `formats` | every format boots |
+//! | `hardened` | containers that get no more than they ask for |
 //! | `image` | what the image is: small, sound, reproducible |
 //! | `ldap` | the LDAP appliance, and what the cloud makes of it |
 //! | `power` | going down and coming up |
@@ -17,6 +18,7 @@ mod detached;
 mod examples;
 mod faults;
 mod formats;
+mod hardened;
 mod image;
 mod ldap;
 mod power;
