@@ -17,7 +17,7 @@ deps: ## install the Debian packages that are needed (root)
 	@tools/deps
 
 build: deps ## build lkb
-	cargo build --release --locked -p lkb
+	LKB_COMMIT=$$(git rev-parse HEAD 2>/dev/null || echo unknown) cargo build --release --locked -p lkb
 
 packages: build ## build the packages of pkg/ into the cache
 	@tools/debian-base

@@ -13,7 +13,10 @@
 //! | [`diff`] | what is different between two root filesystems | image, tree, output |
 //! | [`inventory`] | what is in a machine, by where it came from | config, tree, output |
 //! | [`output`] | a machine → files, one module a format | tree, stage |
-//! | [`run`] | starts what was built | output (the metadata CD), size |
+//! | [`openstack`] | OpenStack's interfaces | image (secrets) |
+//! | [`push`] | brings what was built to where it runs | openstack, event |
+//! | [`run`] | starts what was built | output (the metadata CD), size, openstack |
+//! | [`serve`] | a directory over HTTP | – |
 //! | [`size`] | sizes as people write them | – |
 //! | [`pkg`] | `build.yml`, content hash, Dockerfile drivers | image |
 //! | [`event`] | what long work says while it goes on | – |
@@ -26,10 +29,13 @@ pub mod diff;
 pub mod event;
 pub mod image;
 pub mod inventory;
+pub mod openstack;
 pub mod output;
 pub mod pkg;
+pub mod push;
 pub mod run;
 pub mod sbom;
+pub mod serve;
 pub mod size;
 pub mod spec;
 pub mod stage;

@@ -122,3 +122,76 @@ fn an_answer_that_cannot_be_written_is_an_error_and_one_that_nobody_reads_is_non
     let output = Command::new(env!("CARGO_BIN_EXE_lkb")).arg("schema").stdout(writer).output().unwrap();
     assert_eq!((output.status.code(), stderr(&output).as_str()), (Some(0), ""));
 }
+
+#[test]
+fn a_metadata_cd_is_written_and_replaced() {
+    let dir = tempfile::tempdir().unwrap();
+    let iso = dir.path().join("data.iso");
+    for text in ["one", "--two"] {
+        let output = lkb(&["metadata", "create", iso.to_str().unwrap(), text]);
+        assert!(output.status.success(), "{}", stderr(&output));
+        let image = std::fs::read(&iso).unwrap();
+        assert!(image.windows(text.len()).any(|window| window == text.as_bytes()), "{text}");
+    }
+}
+
+#[test]
+fn the_version_can_have_its_commit() {
+    let output = lkb(&["version", "--short", "--commit"]);
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(text.starts_with(concat!(env!("CARGO_PKG_VERSION"), "\ncommit: ")), "{text}");
+}
+
+#[test]
+fn a_directory_is_served_to_whoever_asks() {
+    use std::io::{BufRead, BufReader, Read, Write};
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("kernel"), "bytes").unwrap();
+    let mut server = Command::new(env!("CARGO_BIN_EXE_lkb"))
+        .args(["serve", "--port", "127.0.0.1:0", "--directory", dir.path().to_str().unwrap()])
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut said = BufReader::new(server.stderr.take().unwrap());
+    let mut line = String::new();
+    said.read_line(&mut line).unwrap();
+    let address = line.trim_end().split("http://").nth(1).unwrap().trim_end_matches('/').to_owned();
+    let ask = |request: &str| {
+        let mut stream = std::net::TcpStream::connect(&address).unwrap();
+        write!(stream, "{request} HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
+    };
+    let (get, head) = (ask("GET /kernel"), ask("HEAD /kernel"));
+    assert!(get.starts_with("HTTP/1.1 200 OK\r\n") && get.ends_with("\r\n\r\nbytes"), "{get}");
+    assert!(head.contains("Content-Length: 5\r\n") && head.ends_with("\r\n\r\n"), "{head}");
+    assert!(ask("GET /../kernel").starts_with("HTTP/1.1 404"));
+    assert!(ask("PUT /kernel").starts_with("HTTP/1.1 405"));
+    server.kill().unwrap();
+    server.wait().unwrap();
+}
+
+#[test]
+fn programs_are_told_in_json_what_happens() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("m.yml"), "init:\n  - a\nservices:\n  - nme: x\n").unwrap();
+    let output = lkb(&["--json", "build", dir.path().join("m.yml").to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(1));
+    let lines: Vec<serde_json::Value> =
+        stderr(&output).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let error = lines.iter().find(|line| line["line"] == 4).unwrap();
+    assert_eq!(error["event"], "error");
+    assert!(error["file"].as_str().unwrap().ends_with("m.yml") && error["column"].is_u64(), "{error}");
+}
+
+#[test]
+fn how_much_is_said_is_counted_or_given() {
+    for args in [&["-v", "version"][..], &["-vv", "version"], &["version", "-v"], &["-v=2", "version"]] {
+        let output = lkb(args);
+        assert!(output.status.success(), "{args:?}: {}", stderr(&output));
+    }
+    for args in [["-v=4", "version"], ["-qv", "version"]] {
+        assert_eq!(lkb(&args).status.code(), Some(2), "{args:?}");
+    }
+}

@@ -9,11 +9,14 @@ mod completion;
 mod diff;
 mod inspect;
 mod man;
+mod metadata;
 mod one_dash;
 mod pkg;
+mod push;
 mod run;
 mod sbom;
 mod schema;
+mod serve;
 mod source;
 mod stop;
 mod terminal;
@@ -80,6 +83,9 @@ enum Command {
     Diff(diff::Options),
     Run(run::Options),
     Stop(stop::Options),
+    Push(push::Options),
+    Metadata(metadata::Options),
+    Serve(serve::Options),
     Pkg(pkg::Options),
     Cache(cache::Options),
     Completion(completion::Options),
@@ -146,6 +152,9 @@ pub fn main() -> ExitCode {
         Command::Diff(options) => diff::run(&options, &context),
         Command::Run(options) => run::run(&options, &context),
         Command::Stop(options) => stop::run(&options, &context),
+        Command::Push(options) => push::run(&options, &context),
+        Command::Metadata(options) => metadata::run(&options, &context),
+        Command::Serve(options) => serve::run(&options, &context),
         Command::Pkg(options) => pkg::run(&options, &context),
         Command::Cache(options) => cache::run(&options, &context),
         Command::Completion(options) => completion::run(&options, &context),

@@ -9,6 +9,7 @@
 //! | `-nmae` | when `-n` is no short option: `--nmae`, so that clap can tell what was meant |
 //! | what follows an option that takes a value | that value, whatever it looks like |
 //! | what follows `--` | left alone |
+//! | `-v 2`, `-verbose 2` | `-v=2`, `--verbose=2`; a `-v` without a number counts |
 //!
 //! A second duty, because it needs the same knowledge: `run PATH` means `run qemu PATH`, and options may come before
 //! the back-end.
@@ -33,7 +34,12 @@ pub fn normalise(args: impl IntoIterator<Item = OsString>, definition: &Command)
         }
         match Known::of(command).read(&arg) {
             Read::Option { rewritten, takes_next } => {
-                done.push(rewritten.unwrap_or(arg));
+                let mut option = rewritten.unwrap_or(arg);
+                if is_level(&option, rest.front()) {
+                    option.push("=");
+                    option.push(rest.pop_front().unwrap_or_default());
+                }
+                done.push(option);
                 done.extend(if takes_next { rest.pop_front() } else { None });
             }
             Read::Positional => {
@@ -146,7 +152,13 @@ impl<'a> Known<'a> {
 }
 
 fn takes_value(arg: &Arg) -> bool {
-    arg.get_action().takes_values()
+    arg.get_action().takes_values() && !arg.is_require_equals_set()
+}
+
+/// Whether these two are LinuxKit's way to say how much is to be said.
+fn is_level(option: &OsStr, next: Option<&OsString>) -> bool {
+    (option == "-v" || option == "--verbose")
+        && next.is_some_and(|next| ["0", "1", "2", "3"].iter().any(|n| next == n))
 }
 
 fn two_dashes(arg: &OsStr) -> OsString {
@@ -179,6 +191,8 @@ mod tests {
             ("-quiet build m.yml", "--quiet build m.yml"),
             ("build -help", "build --help"),
             ("-version", "--version"),
+            ("-verbose 2 build -v 1", "--verbose=2 build -v=1"),
+            ("-v build -v", "-v build -v"),
             ("pkg show-tag -canonical -org o d", "pkg show-tag --canonical --org o d"),
             ("run qemu -publish 8080:80 -detached x", "run qemu --publish 8080:80 --detached x"),
         ] {

@@ -26,6 +26,7 @@ mod kernel_root;
 mod kubevirt;
 pub mod mbr;
 mod member;
+pub mod metadata_cd;
 mod on_disk;
 pub mod partition;
 mod pending;

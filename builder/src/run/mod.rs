@@ -2,5 +2,6 @@
 
 pub mod disk;
 pub mod networking;
+pub mod openstack;
 pub mod publish;
 pub mod qemu;

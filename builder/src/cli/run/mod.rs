@@ -1,5 +1,6 @@
 //! `lkb run`: one file a back-end.
 
+mod openstack;
 mod qemu;
 
 use super::{Context, Outcome};
@@ -16,10 +17,13 @@ pub struct Options {
 #[derive(Debug, clap::Subcommand)]
 enum Backend {
     Qemu(Box<qemu::Options>),
+    #[command(name = "openstack")]
+    OpenStack(Box<openstack::Options>),
 }
 
 pub fn run(options: &Options, context: &Context) -> Outcome {
     match &options.backend {
         Backend::Qemu(options) => qemu::run(options, context),
+        Backend::OpenStack(options) => openstack::run(options, context),
     }
 }

@@ -21,7 +21,7 @@ mod mirror;
 mod pull;
 mod push;
 mod retry;
-mod secret;
+pub(crate) mod secret;
 mod session;
 mod token;
 mod upload;

@@ -1,0 +1,3 @@
+//! Brings what was built to where it runs: one module a cloud.
+
+pub mod openstack;
