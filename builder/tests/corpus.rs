@@ -15,8 +15,10 @@ mod reference;
 #[path = "../../fuzz/invariants/yaml.rs"]
 mod yaml;
 
+type Check = fn(&[u8]);
+
 /// Every fuzz target.
-const TARGETS: [(&str, fn(&[u8])); 6] = [
+const TARGETS: [(&str, Check); 6] = [
     ("image", image::check),
     ("kernel", kernel::check),
     ("label", label::check),

@@ -166,7 +166,7 @@ impl<'a> Job<'a> {
         let mut out = BufWriter::with_capacity(1 << 20, file);
         let kept = initrd::write(self.machine, self.cache, &mut out)?;
         out.flush().map_err(OutputError::io("write", &path))?;
-        if let Some(warning) = kept.warning() {
+        if let Some(warning) = kept.warning("an initrd") {
             self.warn(warning);
         }
         Ok(self.initrd.get_or_init(|| path))
@@ -232,9 +232,12 @@ impl<'a> Job<'a> {
         Ok(())
     }
 
-    /// Tells the user what a format could not keep.
+    /// Tells the user what a format could not keep: once, though several formats say it.
     pub fn warn(&self, warning: String) {
-        guard(&self.warnings).push(warning);
+        let mut warnings = guard(&self.warnings);
+        if !warnings.contains(&warning) {
+            warnings.push(warning);
+        }
     }
 
     fn claim(&self, name: &str, keep: bool) -> Result<PendingFile, OutputError> {

@@ -6,7 +6,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use super::OutputError;
-use super::iso::{self, IsoError};
+use super::iso::metadata_cd;
 
 /// Writes a CD with `config` on it to `path`, whole or not at all. It is readable by its owner only: metadata may hold
 /// passwords.
@@ -15,12 +15,8 @@ use super::iso::{self, IsoError};
 /// When the metadata is too large, or the file cannot be written.
 pub fn create(path: &Path, config: &[u8]) -> Result<(), OutputError> {
     let mut image = Vec::new();
-    iso::write(&mut image, config).map_err(|error| match error {
-        IsoError::Write(source) => OutputError::io("write", path)(source),
-        large @ IsoError::TooLarge(_) => {
-            OutputError::Unfit { format: "the metadata CD", reason: large.to_string() }
-        }
-    })?;
+    metadata_cd::write(&mut image, config)
+        .map_err(|source| OutputError::Disk { format: "the metadata CD", source: Box::new(source) })?;
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(format!(".{}", std::process::id()));
     let temporary = path.with_file_name(name);
@@ -49,7 +45,7 @@ mod tests {
         fs::write(&path, vec![b'x'; 1 << 20]).unwrap();
         create(&path, b"said").unwrap();
         let mut expected = Vec::new();
-        iso::write(&mut expected, b"said").unwrap();
+        metadata_cd::write(&mut expected, b"said").unwrap();
         assert_eq!(fs::read(&path).unwrap(), expected);
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
         let error = create(&dir.path().join("no/data.iso"), b"").unwrap_err().to_string();

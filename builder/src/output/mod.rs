@@ -20,10 +20,16 @@ mod image;
 mod initrd;
 mod inodes;
 pub mod iso;
+mod iso_bios;
+mod iso_efi;
+mod iso_efi_initrd;
+mod iso_hybrid;
 mod job;
 mod kernel_initrd;
+mod kernel_iso;
 mod kernel_root;
 mod kubevirt;
+mod lost;
 pub mod mbr;
 mod member;
 pub mod metadata_cd;
@@ -63,8 +69,13 @@ pub use docker::Docker;
 pub use dynamic_vhd::DynamicVhd;
 pub use gcp::Gcp;
 pub use image::{ImageFormat, write_image};
+pub use iso_bios::IsoBios;
+pub use iso_efi::IsoEfi;
+pub use iso_efi_initrd::IsoEfiInitrd;
+pub use iso_hybrid::IsoHybrid;
 pub use job::{Built, Job, write, write_stream, write_whole};
 pub use kernel_initrd::KernelInitrd;
+pub use kernel_iso::KernelIso;
 pub use kernel_root::{KernelErofs, KernelSquashfs};
 pub use kubevirt::KubeVirt;
 pub use pending::PendingFile;
@@ -154,6 +165,11 @@ pub static FORMATS: &[&dyn Format] = &[
     &Qcow2Efi,
     &RawHybrid,
     &UnifiedKernel,
+    &KernelIso,
+    &IsoBios,
+    &IsoEfi,
+    &IsoHybrid,
+    &IsoEfiInitrd,
     &KubeVirt,
     &Aws,
     &Gcp,

@@ -3,6 +3,7 @@
 mod archives;
 mod disks;
 pub(in crate::output) mod file_systems;
+mod isos;
 
 use std::fs;
 use std::io::Read;
@@ -21,7 +22,7 @@ const SIZE: u64 = 64 << 20;
 
 /// All formats that one build can make: others have file names of these.
 fn formats() -> Vec<&'static dyn Format> {
-    let others = ["dynamic-vhd", "kernel+squashfs", "kernel+erofs"];
+    let others = ["dynamic-vhd", "kernel+squashfs", "kernel+erofs", "kernel+iso"];
     FORMATS.iter().copied().filter(|format| !others.contains(&format.name())).collect()
 }
 
@@ -45,6 +46,7 @@ fn machine(cache: &Cache) -> Machine {
         .raw(::tar::EntryType::Fifo, "dev/pipe", "", 0o600, b"")
         .pax(&[("SCHILY.xattr.security.capability", b"\x01\n\x02")])
         .file("bin/ping", "ping")
+        .file("init", "INIT")
         .file(&format!("{}/long", "d".repeat(90)), &"content ".repeat(1000))
         .finish();
     let image = add_image(cache, "test/init:1", serde_json::json!({}), &[(layer, Stored::Gzip)]);
@@ -131,7 +133,9 @@ fn a_build_makes_the_files_of_its_formats_and_no_others() {
     assert_eq!(fs::read(out.path().join("machine-cmdline")).unwrap(), b"console=ttyS0");
     assert_eq!(
         built.warnings,
-        ["an initrd cannot keep extended attributes: lost on /bin/ping (security.capability)"]
+        ["an initrd", "an ISO image"].map(|kind| {
+            format!("{kind} cannot keep extended attributes: lost on /bin/ping (security.capability)")
+        })
     );
 }
 
@@ -156,7 +160,7 @@ fn an_initrd_is_a_row_of_archives_that_has_all_of_the_tree() {
     assert_eq!(files(&archives[0]), [FIRST_MARK]);
     assert_eq!(files(&archives[2]), ["containers/services/x/config.json", LAST_MARK]);
     let all: BTreeMap<_, _> = archives.into_iter().flatten().collect();
-    assert_eq!(all[FIRST_MARK], (0o100_444, 0, 1, b"bytes=20480\n".to_vec()));
+    assert_eq!(all[FIRST_MARK], (0o100_444, 0, 1, b"bytes=24576\n".to_vec()));
     assert_eq!(all.len(), machine.root.len() + ["etc", "etc/lkb", FIRST_MARK, LAST_MARK].len());
     assert_eq!(all["bin/a"], (0o104_755, 1, 3, b"program".to_vec()));
     assert_eq!(all["bin/b"], (0o104_755, 1, 3, Vec::new()));
@@ -215,7 +219,7 @@ fn a_warm_build_compresses_only_what_changed_and_what_was_damaged() {
     let (dir, out) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let cache = Cache::open(dir.path()).unwrap();
     let mut machine = machine(&cache);
-    build(&machine, &cache, out.path()).unwrap();
+    write(&machine, &cache, out.path(), NAME, sized(SIZE), &[&KernelInitrd]).unwrap();
     let initrd = fs::read(out.path().join("machine-initrd.img")).unwrap();
     let segments = dir.path().join("initrd");
     let before = names(&segments);
@@ -223,7 +227,7 @@ fn a_warm_build_compresses_only_what_changed_and_what_was_damaged() {
 
     let changed = Node::file(&b"{\"new\": 1}"[..], 0o644, &origin(Location::Service(0)));
     machine.root.insert(b"containers/services/x/config.json", changed.clone()).unwrap();
-    build(&machine, &cache, out.path()).unwrap();
+    write(&machine, &cache, out.path(), NAME, sized(SIZE), &[&KernelInitrd]).unwrap();
     assert_eq!(names(&segments).len(), 4);
 
     let old = Node { kind: Kind::File(Content::from(&b"{}"[..])), ..changed };
@@ -233,7 +237,7 @@ fn a_warm_build_compresses_only_what_changed_and_what_was_damaged() {
         bytes[20] ^= 1;
         fs::write(segments.join(name), bytes).unwrap();
     }
-    build(&machine, &cache, out.path()).unwrap();
+    write(&machine, &cache, out.path(), NAME, sized(SIZE), &[&KernelInitrd]).unwrap();
     assert!(fs::read(out.path().join("machine-initrd.img")).unwrap() == initrd);
 }
 
@@ -326,6 +330,7 @@ fn a_tar_has_the_yamls_order_parents_first_and_says_where_everything_came_from()
             "dev/",
             "dev/null",
             "dev/pipe",
+            "init",
             "containers/",
             "containers/services/",
             "containers/services/x/",

@@ -1,10 +1,13 @@
 //! Every format that boots, booted.
 
+use std::path::Path;
+
 use lk_tests::image::run_lkb;
 use lk_tests::vm::{Setup, Vm};
 
-/// What `lkb run` is given for each format that `lkb build` wrote under the name `minimal`.
-const BIOS: [(&str, &str); 7] = [
+/// What `lkb run` is given for each format that `lkb build` wrote under the name `minimal`. What ends in `.iso.img` is a CD image on
+/// a disk.
+const BIOS: [(&str, &str); 10] = [
     ("kernel+initrd", "minimal"),
     ("raw-bios", "minimal-bios.img"),
     ("qcow2-bios", "minimal.qcow2"),
@@ -12,12 +15,18 @@ const BIOS: [(&str, &str); 7] = [
     ("vmdk", "minimal.vmdk"),
     ("vhd", "minimal.vhd"),
     ("raw-hybrid", "minimal-hybrid.img"),
+    ("iso-bios", "minimal.iso"),
+    ("iso-bios", "minimal.iso.img"),
+    ("iso-hybrid", "minimal-hybrid.iso.img"),
 ];
-const EFI: [(&str, &str); 4] = [
+const EFI: [(&str, &str); 7] = [
     ("raw-efi", "minimal-efi.img"),
     ("qcow2-efi", "minimal-efi.qcow2"),
     ("raw-hybrid", "minimal-hybrid.img"),
     ("uki", "minimal.efi"),
+    ("iso-efi", "minimal-efi.iso"),
+    ("iso-hybrid", "minimal-hybrid.iso.img"),
+    ("iso-efi-initrd", "minimal-efi-initrd.iso"),
 ];
 
 #[test]
@@ -30,22 +39,45 @@ fn every_format_for_efi_boots_to_the_supervisor_and_goes_off_at_the_power_button
     boot_each(&EFI, &Setup { uefi: true, ..Setup::default() });
 }
 
+#[test]
+fn a_kernel_finds_the_image_with_its_root_on_whichever_drive_it_is() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    build(dir.path(), "kernel+iso");
+    let image = dir.path().join("minimal.iso");
+    let disks = vec![format!("{},format=raw", image.display())];
+    boot(&dir.path().join("minimal"), dir.path(), &Setup { disks, ..Setup::default() });
+}
+
 fn boot_each(formats: &[(&str, &str)], setup: &Setup) {
     let dir = tempfile::tempdir().expect("a temporary directory");
-    let names: Vec<&str> = formats.iter().map(|(format, _)| *format).collect();
-    let out = dir.path().to_str().expect("a UTF-8 path");
-    let names = names.join(",");
-    let args = ["build", "--format", &names, "--name", "minimal", "--dir", out, "examples/minimal.yml"];
+    let mut names: Vec<&str> = formats.iter().map(|(format, _)| *format).collect();
+    names.dedup();
+    build(dir.path(), &names.join(","));
+    for (format, path) in formats {
+        println!("booting {format}: {path}");
+        let image = dir.path().join(path);
+        if let Some(iso) = path.strip_suffix(".img").filter(|path| path.ends_with(".iso")) {
+            std::fs::hard_link(dir.path().join(iso), &image).expect("another name for the image");
+        }
+        let state = dir.path().join(format!("{path}-machine"));
+        std::fs::create_dir(&state).expect("a directory");
+        boot(&image, &state, setup);
+    }
+}
+
+/// Builds the least machine in these formats.
+fn build(dir: &Path, formats: &str) {
+    let out = dir.to_str().expect("a UTF-8 path");
+    let args = ["build", "--format", formats, "--name", "minimal", "--dir", out, "examples/minimal.yml"];
     let built = run_lkb(&args);
     assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
-    for (format, path) in formats {
-        println!("booting {format}");
-        let state = dir.path().join(format);
-        std::fs::create_dir(&state).expect("a directory");
-        let mut vm = Vm::boot(&dir.path().join(path), &state, setup);
-        vm.wait("Welcome to LinuxKit");
-        vm.wait("onboot ended");
-        vm.press_power_button();
-        vm.wait_off();
-    }
+}
+
+/// Boots it, and powers it off.
+fn boot(image: &Path, state: &Path, setup: &Setup) {
+    let mut vm = Vm::boot(image, state, setup);
+    vm.wait("Welcome to LinuxKit");
+    vm.wait("onboot ended");
+    vm.press_power_button();
+    vm.wait_off();
 }

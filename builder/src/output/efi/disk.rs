@@ -14,14 +14,13 @@ use std::path::Path;
 
 use thiserror::Error;
 
-use super::Uki;
-use crate::output::fat::{self, FatError, Geometry, Volume};
-use crate::output::fat32::Layout;
+use super::system_partition::SystemPartition;
+use super::{Sections, Uki};
+use crate::output::fat::{self, FatError};
 use crate::output::gpt::{self, EFI_SYSTEM, Guid};
 use crate::output::grub::{self, GrubError, LinuxEntry, Place};
 use crate::output::mbr::SECTOR;
 use crate::output::on_disk::{RootImage, partition_len};
-use crate::output::partition::Partition;
 
 const MIB: u64 = 1 << 20;
 const FIRST_SECTOR: u32 = 2048;
@@ -31,8 +30,6 @@ const TAIL: u64 = MIB;
 /// The same for all: two such disks in one machine are told apart by their place, and the same content is the same bytes.
 const DISK: Guid = Guid::of(0x4C4B_0001, 0x4C4B, 0x8001, 0x8000_4C4B_0000_0001);
 const SYSTEM_PARTITION: Guid = Guid::of(0x4C4B_0001, 0x4C4B, 0x8001, 0x8000_4C4B_0000_0002);
-const IDENTITY: fat::Identity =
-    fat::Identity { label: *b"LKB BOOT   ", serial: 0x4C4B_0003, hidden_sectors: FIRST_SECTOR };
 
 const BIOS_BOOT: gpt::Partition<'_> = gpt::Partition {
     kind: gpt::BIOS_BOOT,
@@ -108,12 +105,10 @@ pub(in crate::output) fn write_hybrid(
     root: Option<&RootImage>,
     bios: Bios<'_>,
 ) -> Result<u64, EfiDiskError> {
-    let places = [".linux", ".initrd"].map(|name| uki.place_of(name).unwrap_or_default());
-    let (size, start) = write_with(out, uki, boot_name, size, root, &[BIOS_BOOT])?;
-    let [kernel, initrd] = places.map(|(at, len)| {
-        // Both begin at a whole sector: the program's sections and the file system's clusters do.
-        format!("{}+{}", (start + at) / SECTOR, len.div_ceil(SECTOR))
-    });
+    let sections = Sections::of(&uki);
+    let (size, system) = write_with(out, uki, boot_name, size, root, &[BIOS_BOOT])?;
+    let program = system.start_of(out, boot_name)?;
+    let (kernel, initrd) = sections.block_lists(program - START);
     let entry = LinuxEntry {
         kernel: &kernel,
         initrd: &initrd,
@@ -132,7 +127,7 @@ pub(in crate::output) fn write_hybrid(
     Ok(size)
 }
 
-/// Returns the disk's size, and where in its system partition the program begins.
+/// Returns the disk's size, and its system partition.
 fn write_with(
     out: &mut File,
     uki: Uki<'_>,
@@ -140,7 +135,7 @@ fn write_with(
     size: Option<u64>,
     root: Option<&RootImage>,
     before: &[gpt::Partition<'_>],
-) -> Result<(u64, u64), EfiDiskError> {
+) -> Result<(u64, SystemPartition), EfiDiskError> {
     let smallest = fat::fat32_len(uki.len());
     let needed = START + smallest + partition_len(root) + TAIL;
     let size = match size {
@@ -149,7 +144,7 @@ fn write_with(
         None => needed,
     };
     let len = if root.is_some() { smallest } else { size - START - TAIL };
-    let system = gpt::Partition {
+    let entry = gpt::Partition {
         kind: EFI_SYSTEM,
         id: SYSTEM_PARTITION,
         first: FIRST_SECTOR.into(),
@@ -158,23 +153,14 @@ fn write_with(
     };
     out.set_len(0).and_then(|()| out.set_len(size)).map_err(EfiDiskError::Write)?;
     let behind = root.map(|root| root.partition(START + len));
-    let partitions: Vec<_> = before.iter().cloned().chain([system]).chain(behind).collect();
+    let partitions: Vec<_> = before.iter().cloned().chain([entry]).chain(behind).collect();
     gpt::write(out, size, DISK, &partitions).map_err(EfiDiskError::Write)?;
     if let Some(root) = root {
         root.copy_to(out, START + len).map_err(EfiDiskError::Write)?;
     }
-    let geometry = Geometry::fat32(len)?;
-    let mut volume = Volume::create(Partition::new(out, START, len), len, geometry, IDENTITY)?;
-    let (path, content_len) = (format!("EFI/BOOT/{boot_name}"), uki.len());
-    volume.add(&path, &mut uki.into_reader(), content_len)?;
-    volume.finish()?;
-    let mut partition = Partition::new(out, START, len);
-    let start = Layout::read(&mut partition).and_then(|layout| {
-        layout.correct_parents(&mut partition)?;
-        // Not all names that firmware looks for are short ones; only where it is needed is it looked for.
-        if before.is_empty() { Ok(0) } else { layout.start_of(&mut partition, &path) }
-    });
-    Ok((size, start.map_err(EfiDiskError::Write)?))
+    let system = SystemPartition { start: START, len };
+    system.fill(out, uki, boot_name)?;
+    Ok((size, system))
 }
 
 #[cfg(test)]

@@ -5,11 +5,13 @@
 //! | `pe.rs` | the little of PE that the other two need |
 //! | `stub.rs` | the program in front of the kernel, and which architecture it is for |
 //! | `uki.rs` | program + kernel + initrd + command line → one program |
-//! | `disk.rs` | a disk with that program where firmware looks for it |
+//! | `system_partition.rs` | a file system with that program where firmware looks for it |
+//! | `disk.rs` | a disk with that file system |
 
 mod disk;
 mod pe;
 mod stub;
+mod system_partition;
 mod uki;
 
 use std::fs::File;
@@ -18,6 +20,7 @@ use std::io::{self, Read};
 pub use disk::{Bios, EfiDiskError};
 pub(super) use disk::{write, write_hybrid};
 pub use stub::{DIR_VARIABLE, Stub, StubError};
+pub use system_partition::{Sections, SystemPartition};
 pub use uki::{Uki, UkiError};
 
 use super::bzimage::{HEADER_LEN, Header};

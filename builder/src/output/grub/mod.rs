@@ -5,11 +5,13 @@
 //!
 //! | file | duty |
 //! |---|---|
+//! | `cd.rs` | the same for CDs |
 //! | `config.rs` | the embedded configuration, and its quoting |
 //! | `core_image.rs` | kernel + modules + configuration → core image |
 //! | `elf.rs` | the little of ELF that the other two need |
 //! | `verbatim.rs` | lets a command line through that GRUB would quote anew |
 
+mod cd;
 mod config;
 mod core_image;
 mod elf;
@@ -20,6 +22,7 @@ use std::{fs, io};
 
 use thiserror::Error;
 
+pub use cd::{CdCode, cd_code};
 pub use config::{CommandLineError, LinuxEntry};
 pub use elf::ElfError;
 pub use verbatim::VerbatimError;

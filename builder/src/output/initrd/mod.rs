@@ -16,43 +16,10 @@ use std::sync::mpsc;
 use std::thread;
 
 use crate::image::Cache;
-use crate::tree::{Tree, display};
+use crate::tree::Tree;
 
+use super::lost::Lost;
 use super::{Machine, OutputError, cpio};
-
-/// How many lost attributes a warning names.
-const NAMED: usize = 3;
-
-/// What of the tree is not in the initrd.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Lost {
-    /// Names of files with extended attributes, which cpio archives do not have.
-    xattrs: Vec<String>,
-}
-
-impl Lost {
-    fn from(tree: &Tree) -> Self {
-        let has_some = tree.iter().filter(|(_, node)| !node.xattrs.is_empty());
-        let name = |(path, node): (&Vec<u8>, &crate::tree::Node)| {
-            let names: Vec<_> =
-                node.xattrs.keys().map(|name| String::from_utf8_lossy(name).into_owned()).collect();
-            format!("{} ({})", display(path), names.join(", "))
-        };
-        Self { xattrs: has_some.map(name).collect() }
-    }
-
-    pub(super) fn warning(&self) -> Option<String> {
-        let first = self.xattrs.iter().take(NAMED).map(String::as_str).collect::<Vec<_>>().join(", ");
-        match self.xattrs.len() {
-            0 => None,
-            n if n <= NAMED => Some(format!("an initrd cannot keep extended attributes: lost on {first}")),
-            n => Some(format!(
-                "an initrd cannot keep extended attributes: lost on {first} and {} more",
-                n - NAMED
-            )),
-        }
-    }
-}
 
 /// Writes the microcode, uncompressed and first as the kernel wants it, and the root filesystem.
 pub(super) fn write(machine: &Machine, cache: &Cache, out: &mut dyn Write) -> Result<Lost, OutputError> {
@@ -60,7 +27,7 @@ pub(super) fn write(machine: &Machine, cache: &Cache, out: &mut dyn Write) -> Re
     // The microcode ends where anything may begin.
     let mut out = Padded { out, written: 0 };
     write_segments(&super::shared::share(&machine.root)?, cache, &mut out)?;
-    Ok(Lost::from(&machine.root))
+    Ok(Lost::attributes_of(&machine.root))
 }
 
 /// Writes the microcode, if there is any, and what aligns that which follows.

@@ -54,7 +54,9 @@ impl Candidate {
     pub fn is_efi(&self) -> bool {
         let (Self::Disk(path) | Self::Iso(path) | Self::Program(path)) = self else { return false };
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        ["-efi.img", "-efi.qcow2", "-efi.iso", ".efi"].iter().any(|suffix| name.ends_with(suffix))
+        ["-efi.img", "-efi.qcow2", "-efi.iso", "-efi-initrd.iso", ".efi"]
+            .iter()
+            .any(|suffix| name.ends_with(suffix))
     }
 }
 
@@ -84,7 +86,7 @@ fn list(paths: &[PathBuf]) -> String {
 }
 
 /// Finds out what to boot. Looked for, in this order: the file `path` itself, a CD image if it ends in `.iso`, an EFI program
-/// if in `.efi`, else a disk image; `path-kernel`, with what lies beside it; the disk images that a build with the name `path` writes; its CD image.
+/// if in `.efi`, else a disk image; `path-kernel`, with what lies beside it; the disk images that a build with the name `path` writes; its CD images.
 ///
 /// # Errors
 /// When nothing is there, or not what `mode` demands.
@@ -117,7 +119,8 @@ pub fn detect(
     }
     let disks = [".qcow2", "-bios.img", ".raw", "-hybrid.img", "-efi.qcow2", "-efi.img", ".vmdk", ".vhd"]
         .map(|suffix| (Mode::Disk, suffix));
-    for (kind, suffix) in disks.into_iter().chain([(Mode::Iso, ".iso")]).filter(|(kind, _)| wanted(*kind)) {
+    let cds = [".iso", "-hybrid.iso", "-efi.iso", "-efi-initrd.iso"].map(|suffix| (Mode::Iso, suffix));
+    for (kind, suffix) in disks.into_iter().chain(cds).filter(|(kind, _)| wanted(*kind)) {
         let found = suffixed(path, suffix);
         if is_file(&found) {
             return Ok(if kind == Mode::Iso { Candidate::Iso(found) } else { Candidate::Disk(found) });
@@ -223,6 +226,7 @@ mod tests {
             ("m", Some(Mode::Squashfs), &["m", "m-kernel", "m-squashfs.img"], root("m", "squashfs", false)),
             ("m", None, &["m-kernel", "m-erofs.img"], root("m", "erofs", false)),
             ("m", Some(Mode::Kernel), &["m-kernel", "m-squashfs.img", "m-initrd.img"], kernel("m", false)),
+            ("m", Some(Mode::Iso), &["m-bios.img", "m-efi.iso"], Candidate::Iso("m-efi.iso".into())),
             (
                 "m.qcow2",
                 Some(Mode::Kernel),
@@ -240,6 +244,9 @@ mod tests {
             (disk("d/m-efi.img"), true),
             (disk("m-efi.qcow2"), true),
             (Candidate::Program("m.efi".into()), true),
+            (Candidate::Iso("m-efi.iso".into()), true),
+            (Candidate::Iso("m-efi-initrd.iso".into()), true),
+            (Candidate::Iso("m-hybrid.iso".into()), false),
             (disk("m.qcow2"), false),
             (disk("m-bios.img"), false),
             (kernel("m-efi.img", true), false),
@@ -255,7 +262,8 @@ mod tests {
                 "m",
                 None,
                 &[][..],
-                "looked for m, m-kernel, m.qcow2, m-bios.img, m.raw, m-hybrid.img, m-efi.qcow2, m-efi.img, m.vmdk, m.vhd, m.iso",
+                "looked for m, m-kernel, m.qcow2, m-bios.img, m.raw, m-hybrid.img, m-efi.qcow2, m-efi.img, m.vmdk, m.vhd, m.iso, \
+                 m-hybrid.iso, m-efi.iso, m-efi-initrd.iso",
             ),
             ("m", Some(Mode::Kernel), &["m"], "looked for m-kernel"),
             ("m.yml", None, &["m.yml"], "lkb build m.yml"),

@@ -21,7 +21,7 @@ use thiserror::Error;
 
 use super::super::disk::{DiskRequest, Format};
 use super::{Drive, Metadata, QemuError, absolute, format_of, launch, stop};
-use crate::output::iso::{self, IsoError};
+use crate::output::iso::metadata_cd::{self, MetadataCdError};
 
 /// Why the state directory is of no use.
 #[derive(Debug, Error)]
@@ -58,13 +58,13 @@ pub enum StateError {
         /// What `qemu-img` said.
         message: String,
     },
-    /// The metadata CD could not be written.
-    #[error("cannot write the metadata CD {}", path.display())]
+    /// The metadata CD could not be made.
+    #[error("cannot make the metadata CD {}", path.display())]
     Metadata {
         /// The CD's image.
         path: PathBuf,
         /// Why not.
-        source: IsoError,
+        source: MetadataCdError,
     },
 }
 
@@ -182,12 +182,11 @@ impl State {
         };
         let mut image = Vec::new();
         let path = self.path.join("data.iso");
-        let written = iso::write(&mut image, &config)
-            .and_then(|()| Ok(write_whole(&path, |file| file.write_all(&image))?));
-        match written {
-            Ok(()) => Ok(path),
-            Err(source) => Err(StateError::Metadata { path, source }),
-        }
+        metadata_cd::write(&mut image, &config)
+            .map_err(|source| StateError::Metadata { path: path.clone(), source })?;
+        write_whole(&path, |file| file.write_all(&image))
+            .map_err(io_error("write the metadata CD", &path))?;
+        Ok(path)
     }
 }
 
