@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::{Context, Outcome, SUCCESS, source};
 use crate::build::{self, When};
 use crate::event::Work;
-use crate::output::{self, FileSystem, Format, Machine, Settings};
+use crate::output::{self, FileSystem, Format, Machine, Settings, vmlinux};
 use crate::size::Size;
 use crate::spec::Profile;
 use crate::trust::Policy;
@@ -42,6 +42,10 @@ pub struct Options {
     /// The architecture that the image is for
     #[arg(long, default_value = super::host_arch())]
     pub arch: String,
+
+    /// Unpack the kernel: for loaders that take no bzImage, no EFI program, or no Image.gz
+    #[arg(long)]
+    pub decompress_kernel: bool,
 
     /// Ask the registries for every image, and not only for those that the cache does not have
     #[arg(long)]
@@ -97,9 +101,12 @@ pub fn run(options: &Options, context: &Context) -> Outcome {
     build::take_local(&mut config, &cache)?;
     let when = if options.pull { When::Always } else { When::Missing };
     build::fetch(&config, &cache, &options.arch, &context.registries()?, when, &choices.trust)?;
-    let machine = context.working(Work::Assemble, &options.prefix(), || {
+    let mut machine = context.working(Work::Assemble, &options.prefix(), || {
         build::assemble(&config, &cache, &options.arch, &choices)
     })?;
+    if options.decompress_kernel {
+        machine.kernel = machine.kernel.as_ref().map(vmlinux::unpacked_content).transpose()?;
+    }
     let names: Vec<&str> = formats.iter().map(|format| format.name()).collect();
     if let Some(file) = &options.output {
         return context.working(Work::Write, &names.join(", "), || stream(&machine, &cache, file, &formats));

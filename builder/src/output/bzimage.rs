@@ -76,6 +76,21 @@ pub fn header_for_tests() -> Vec<u8> {
     start
 }
 
+/// A file that passes for a kernel as a whole: in it is an ELF file, packed.
+#[cfg(test)]
+pub fn kernel_for_tests() -> Vec<u8> {
+    use std::io::Write;
+    let mut payload = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    payload.write_all(b"\x7fELF and so on").unwrap();
+    let payload = payload.finish().unwrap();
+    let mut kernel = header_for_tests();
+    kernel[0x1F1] = 1;
+    kernel[0x24C..0x250].copy_from_slice(&(payload.len() as u32).to_le_bytes());
+    kernel.resize(1024, 0);
+    kernel.extend(payload);
+    kernel
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -12,6 +12,7 @@ pub mod efi;
 mod erofs;
 pub mod fat;
 mod fat32;
+mod firecracker;
 mod gcp;
 pub mod gpt;
 pub mod grub;
@@ -55,6 +56,7 @@ mod uki;
 mod vhd;
 mod vhd_footer;
 mod vmdk;
+pub mod vmlinux;
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
@@ -67,6 +69,7 @@ use crate::tree::{Content, LayerError, Node, Origin, Tree};
 pub use aws::Aws;
 pub use docker::Docker;
 pub use dynamic_vhd::DynamicVhd;
+pub use firecracker::Firecracker;
 pub use gcp::Gcp;
 pub use image::{ImageFormat, write_image};
 pub use iso_bios::IsoBios;
@@ -171,6 +174,7 @@ pub static FORMATS: &[&dyn Format] = &[
     &IsoHybrid,
     &IsoEfiInitrd,
     &KubeVirt,
+    &Firecracker,
     &Aws,
     &Gcp,
     &Vhd,

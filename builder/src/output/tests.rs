@@ -3,6 +3,7 @@
 mod archives;
 mod disks;
 pub(in crate::output) mod file_systems;
+mod firecracker;
 mod isos;
 
 use std::fs;
@@ -61,7 +62,7 @@ fn machine(cache: &Cache) -> Machine {
     bin.origin = Arc::clone(&service);
     root.insert(b"bin", bin).unwrap();
     Machine {
-        kernel: Some(Content::from(&super::bzimage::header_for_tests()[..])),
+        kernel: Some(Content::from(&super::bzimage::kernel_for_tests()[..])),
         cmdline: "console=ttyS0".into(),
         ucode: Some(Content::from(&b"ucode"[..])),
         boot: origin(Location::Kernel),
@@ -129,7 +130,7 @@ fn a_build_makes_the_files_of_its_formats_and_no_others() {
     expected.sort();
     assert_eq!(names(out.path()), expected);
     assert_eq!(built.files.len(), expected.len());
-    assert_eq!(fs::read(out.path().join("machine-kernel")).unwrap(), super::bzimage::header_for_tests());
+    assert_eq!(fs::read(out.path().join("machine-kernel")).unwrap(), super::bzimage::kernel_for_tests());
     assert_eq!(fs::read(out.path().join("machine-cmdline")).unwrap(), b"console=ttyS0");
     assert_eq!(
         built.warnings,

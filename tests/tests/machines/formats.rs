@@ -1,7 +1,10 @@
 //! Every format that boots, booted.
 
 use std::path::Path;
+use std::process::{Child, Command, Stdio};
 
+use lk_tests::PATIENCE;
+use lk_tests::console::Console;
 use lk_tests::image::run_lkb;
 use lk_tests::vm::{Setup, Vm};
 
@@ -46,6 +49,38 @@ fn a_kernel_finds_the_image_with_its_root_on_whichever_drive_it_is() {
     let image = dir.path().join("minimal.iso");
     let disks = vec![format!("{},format=raw", image.display())];
     boot(&dir.path().join("minimal"), dir.path(), &Setup { disks, ..Setup::default() });
+}
+
+/// Firecracker needs KVM; QEMU's own machine of this kind enters the kernel by the same protocol (PVH), and needs it unpacked.
+#[test]
+fn what_firecracker_is_given_boots_on_a_machine_without_firmware() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    build(dir.path(), "firecracker");
+    let config = std::fs::read(dir.path().join("minimal-firecracker.json")).expect("the configuration");
+    let config: serde_json::Value = serde_json::from_slice(&config).expect("JSON");
+    let of = |key: &str| config["boot-source"][key].as_str().expect("a text");
+    let qemu = Command::new("qemu-system-x86_64")
+        .current_dir(dir.path())
+        .args(["-machine", "microvm,acpi=off", "-accel", "tcg", "-cpu", "max", "-m", "1024M", "-nodefaults"])
+        .args(["-no-user-config", "-display", "none", "-no-reboot", "-serial", "stdio"])
+        .args(["-kernel", of("kernel_image_path"), "-initrd", of("initrd_path"), "-append", of("boot_args")])
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("starting QEMU");
+    let mut qemu = Ended(qemu);
+    let console = Console::reading(qemu.0.stdout.take().expect("its output"));
+    console.wait("onboot ended", PATIENCE);
+}
+
+/// A process that ends with the test.
+struct Ended(Child);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        // It may have ended by itself; nobody waits for what it says.
+        drop(self.0.kill().and_then(|()| self.0.wait()));
+    }
 }
 
 fn boot_each(formats: &[(&str, &str)], setup: &Setup) {
