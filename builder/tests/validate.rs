@@ -167,3 +167,41 @@ fn what_cannot_be_read_is_a_problem_too() {
         assert!(said(&validate(&dir, &[file])).len() < 1000);
     }
 }
+
+#[test]
+fn what_a_service_could_do_without_is_advice() {
+    let service = |lines: &str| format!("services:\n  - name: s\n    image: i\n{lines}");
+    for (lines, advice) in [
+        ("    capabilities: [all]\n", "`all` capabilities: name those that it needs"),
+        ("    capabilities.add: [CAP_KILL, CAP_SYS_ADMIN]\n", "CAP_SYS_ADMIN, which mounts anything"),
+        ("    binds: ['/:/host']\n", "the bind of /: it changes every file of the machine; `ro` only reads"),
+        ("    binds.add: ['/dev/:/dev:ro']\n", "the bind of /dev: it reads every device"),
+        ("    pid: host\n", "`pid: host`: it sees and signals every process"),
+        ("    net: root\n", "`net: root`: it listens wherever the machine does"),
+        ("    seccomp: unconfined\n", "`seccomp: unconfined`: it makes any system call"),
+        ("    noNewPrivileges: false\n", "`noNewPrivileges: false`: set-uid programs work"),
+        ("    readonly: false\n", "`readonly: false`: it writes to its root filesystem"),
+        ("    devices: [{path: all, type: b}]\n", "`path: all` of its devices: name those that it uses"),
+        ("    pid: host\n", "a writable root filesystem: `readonly: true`, unless its label says so"),
+        ("    pid: host\n", "memory without end: `resources: {memory: {limit: BYTES}}`"),
+    ] {
+        let dir = files(&[("a.yml", service(lines).as_bytes())]);
+        let output = validate(&dir, &["a.yml"]);
+        let said = said(&output);
+        assert_eq!(output.status.code(), Some(0), "{said}");
+        assert!(said.starts_with("a.yml:2:11: advice: s may be able to do without\n"), "{said}");
+        assert!(
+            said.contains(&format!("  - {advice}\n")) && said.ends_with("a.yml: ok\n"),
+            "{advice}: {said}"
+        );
+    }
+    let modest = "    readonly: true\n    capabilities: [CAP_KILL]\n    binds: ['/var/x:/x']\n";
+    for quiet in [&["a.yml"][..], &["-q", "a.yml"]] {
+        let dir = files(&[(
+            "a.yml",
+            service(if quiet.len() == 1 { modest } else { "    pid: host\n" }).as_bytes(),
+        )]);
+        let output = validate(&dir, quiet);
+        assert!(!said(&output).contains("advice"), "{}", said(&output));
+    }
+}

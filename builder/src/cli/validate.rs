@@ -7,13 +7,13 @@ use serde::Serialize;
 
 use super::source::{self, Fault, SourceError};
 use super::{Context, Outcome, SUCCESS};
-use crate::config::{self, PackageResolver, Problem, Source, Spot};
+use crate::config::{self, Advice, PackageResolver, Problem, Source, Spot};
 use crate::pkg::manifest;
 
 /// Check configurations and build nothing
 ///
 /// Everything that is wrong is told at once, with file, line and column; no image is looked up. The exit status
-/// is 1 when something is wrong; warnings alone leave it 0.
+/// is 1 when something is wrong; warnings, and advice on what services could do without, leave it 0.
 #[derive(Debug, clap::Args)]
 pub struct Options {
     /// The configurations, merged from left to right as `lkb build` does; - is standard input
@@ -35,6 +35,8 @@ enum Severity {
 #[derive(Debug, Default)]
 struct Findings {
     found: Vec<(Severity, Problem)>,
+    /// Of a configuration that can be built, what its services could do without.
+    advice: Vec<Advice>,
 }
 
 pub fn run(options: &Options, context: &Context) -> Outcome {
@@ -65,7 +67,10 @@ impl Findings {
         // With a part missing, what the other parts refer to may be in that part.
         if findings.found.is_empty() {
             let (errors, warnings) = match config::load(&sources, &Directories) {
-                Ok(loaded) => (Vec::new(), loaded.warnings),
+                Ok(loaded) => {
+                    findings.advice = config::advise(&loaded.config);
+                    (Vec::new(), loaded.warnings)
+                }
                 Err(error) => (error.problems, error.warnings),
             };
             findings.found.extend(errors.into_iter().map(|problem| (Severity::Error, problem)));
@@ -93,6 +98,12 @@ impl Findings {
             context
                 .terminal
                 .print(format_args!("{spot}: {word}: {message}\n{snippet}").to_string().trim_end())?;
+        }
+        for Advice { spot, name, could_drop } in self.advice.iter().filter(|_| !context.terminal.is_quiet()) {
+            context.terminal.print(format_args!("{spot}: advice: {name} may be able to do without"))?;
+            for what in could_drop {
+                context.terminal.print(format_args!("  - {what}"))?;
+            }
         }
         match self.errors() {
             0 => {}

@@ -7,6 +7,7 @@
 //! The format is LinuxKit's. Everything that can be found wrong is reported at once, each with its file, line
 //! and column.
 
+mod advice;
 mod check;
 mod decode;
 mod document;
@@ -31,6 +32,7 @@ use std::path::PathBuf;
 use document::Document;
 use yaml::Value;
 
+pub use advice::{Advice, advise};
 pub use document::MAX_PROBLEMS;
 pub use local_image::{LocalForm, LocalImage};
 pub use overrides::{BindNamespaces, Device, IdMapping, LABEL, Mount, Overrides, RuntimeOverrides};
