@@ -7,6 +7,7 @@ use nix::errno::Errno;
 use nix::mount::MsFlags;
 use nix::sched::{CloneFlags, setns};
 use rustix::mount::{MoveMountFlags, OpenTreeFlags, move_mount, open_tree};
+use rustix::process::{Pid, PidfdFlags, getpid, pidfd_open};
 
 use super::RuntimeError;
 use super::derive::Inside;
@@ -22,13 +23,17 @@ struct Late {
 
 /// Carries `inside` out for the container whose first process is `pid`.
 ///
-/// The calling process enters the container's mount namespace and comes back, so it must have one thread.
+/// The calling process enters the container's namespaces and comes back, so it must have one thread.
 pub fn change(pid: i32, inside: &Inside) -> Result<(), RuntimeError> {
-    if inside.dev.is_empty() && inside.propagation.is_empty() && inside.read_only_dev.is_none() {
+    if inside.is_nothing() {
         return Ok(());
     }
+    let file_systems = planned(&inside.file_systems)?;
     let late = take_hold(&inside.dev)?;
     within(pid, || {
+        for (target, calls) in &file_systems {
+            mount_all(target, calls)?;
+        }
         for mount in late {
             mount.place()?;
         }
@@ -44,12 +49,41 @@ pub fn change(pid: i32, inside: &Inside) -> Result<(), RuntimeError> {
     })
 }
 
+/// Mount points in the container, and the calls of mount(2) for each.
+fn planned(mounts: &[image_layout::Mount]) -> Result<Vec<(PathBuf, Vec<Call>)>, RuntimeError> {
+    let runtime = image_layout::Runtime { mounts: mounts.to_vec(), ..image_layout::Runtime::default() };
+    let steps = prepare::plan(&runtime)?.into_iter().zip(mounts);
+    Ok(steps
+        .filter_map(|(step, mount)| match step {
+            Step::Mount { calls, .. } => Some((Path::new("/").join(&mount.destination), calls)),
+            _ => None,
+        })
+        .collect())
+}
+
+/// Makes the calls on `target`, and `target` when it is missing.
+fn mount_all(target: &Path, calls: &[Call]) -> Result<(), RuntimeError> {
+    for call in calls {
+        let mounted = match Kernel.mount(target, call) {
+            Err(Errno::ENOENT) => {
+                std::fs::create_dir_all(target).map_err(RuntimeError::io("make mount point", target))?;
+                Kernel.mount(target, call)
+            }
+            other => other,
+        };
+        mounted.map_err(|source| RuntimeError::Mount {
+            what: call.what(),
+            target: target.to_owned(),
+            source,
+        })?;
+    }
+    Ok(())
+}
+
 /// Opens what will be mounted while its source can still be seen.
 fn take_hold(mounts: &[image_layout::Mount]) -> Result<Vec<Late>, RuntimeError> {
-    let runtime = image_layout::Runtime { mounts: mounts.to_vec(), ..image_layout::Runtime::default() };
     let mut late = Vec::new();
-    for (step, mount) in prepare::plan(&runtime)?.into_iter().zip(mounts) {
-        let Step::Mount { calls, .. } = step else { continue };
+    for (target, calls) in planned(mounts)? {
         let mut calls = calls.into_iter();
         let Some(Call { source: Some(source), flags, .. }) = calls.next() else { continue };
         let mut how = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
@@ -58,12 +92,7 @@ fn take_hold(mounts: &[image_layout::Mount]) -> Result<Vec<Late>, RuntimeError> 
         }
         let tree = open_tree(rustix::fs::CWD, source.as_str(), how)
             .map_err(|errno| RuntimeError::io("open", Path::new(&source))(errno.into()))?;
-        late.push(Late {
-            tree,
-            is_dir: Path::new(&source).is_dir(),
-            target: Path::new("/").join(&mount.destination),
-            after: calls.collect(),
-        });
+        late.push(Late { tree, is_dir: Path::new(&source).is_dir(), target, after: calls.collect() });
     }
     Ok(late)
 }
@@ -91,38 +120,33 @@ impl Late {
             target: target.clone(),
             source: Errno::from_raw(errno.raw_os_error()),
         })?;
-        for call in &self.after {
-            Kernel.mount(target, call).map_err(|source| RuntimeError::Mount {
-                what: call.what(),
-                target: target.clone(),
-                source,
-            })?;
-        }
-        Ok(())
+        mount_all(target, &self.after)
     }
 }
 
 fn remount(target: &Path, flags: MsFlags) -> Result<(), RuntimeError> {
-    let call = Call { source: None, kind: None, flags, data: None };
-    Kernel.mount(target, &call).map_err(|source| RuntimeError::Mount {
-        what: call.what(),
-        target: target.to_owned(),
-        source,
-    })
+    mount_all(target, &[Call { source: None, kind: None, flags, data: None }])
 }
 
-/// Does `work` in the mount namespace of process `pid`, with that namespace's root as `/`.
+/// What a file system shows may depend on: its mount's place, the interfaces in sysfs, the root of cgroups.
+const ENTERED: CloneFlags =
+    CloneFlags::CLONE_NEWNS.union(CloneFlags::CLONE_NEWNET).union(CloneFlags::CLONE_NEWCGROUP);
+
+/// Does `work` in the namespaces of process `pid` that mounting depends on, with that mount namespace's root as `/`.
 fn within(pid: i32, work: impl FnOnce() -> Result<(), RuntimeError>) -> Result<(), RuntimeError> {
+    let enter = || RuntimeError::system("enter the container's namespaces");
+    let hold = |pid| {
+        pidfd_open(pid, PidfdFlags::empty()).map_err(|errno| enter()(Errno::from_raw(errno.raw_os_error())))
+    };
     let open = |path: &str| std::fs::File::open(path).map_err(RuntimeError::io("open", Path::new(path)));
-    let (ours, theirs) = (open("/proc/self/ns/mnt")?, open(&format!("/proc/{pid}/ns/mnt"))?);
+    let (us, them) = (hold(getpid())?, hold(Pid::from_raw(pid).ok_or(RuntimeError::NoProcess)?)?);
     let (root, here) = (open("/")?, open(".")?);
-    let enter = RuntimeError::system("enter the container's mount namespace");
-    setns(theirs.as_fd(), CloneFlags::CLONE_NEWNS).map_err(enter)?;
+    setns(them.as_fd(), ENTERED).map_err(enter())?;
     let result = work();
     // Entering a namespace changes root and working directory too.
-    let back = setns(ours.as_fd(), CloneFlags::CLONE_NEWNS)
+    let back = setns(us.as_fd(), ENTERED)
         .and_then(|()| nix::unistd::fchdir(&root))
         .and_then(|()| nix::unistd::chroot("."))
         .and_then(|()| nix::unistd::fchdir(&here));
-    result.and(back.map_err(RuntimeError::system("leave the container's mount namespace")))
+    result.and(back.map_err(RuntimeError::system("leave the container's namespaces")))
 }

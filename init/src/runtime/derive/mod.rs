@@ -3,6 +3,7 @@
 //! Pure: what must be known of the machine comes in as [`Machine`]. `README.md` beside this directory has the table of who
 //! does which field.
 
+mod late;
 mod mounts;
 mod refuse;
 
@@ -52,12 +53,22 @@ pub struct Derived {
 /// Changes in the container's mount namespace.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Inside {
+    /// File systems of the kernel's own.
+    pub file_systems: Vec<image_layout::Mount>,
     /// Bind mounts over libcontainer's `/dev`.
     pub dev: Vec<image_layout::Mount>,
     /// Mount points and how mounts propagate there, in order.
     pub propagation: Vec<(PathBuf, Vec<MsFlags>)>,
     /// The flags of `/dev`, when it is read-only.
     pub read_only_dev: Option<MsFlags>,
+}
+
+impl Inside {
+    /// Whether there is nothing to change.
+    #[must_use]
+    pub fn is_nothing(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// Divides `spec` of container `id`, whose bundle is at `bundle`.
@@ -110,6 +121,7 @@ pub fn derive(
         dev,
         propagation: mounts::propagation(&spec, shared_root),
         read_only_dev: mounts::read_only_dev(&spec),
+        file_systems: late::take(&mut spec, machine),
     };
     Ok(Derived { spec, inside, devices, must_restrict, new_network, warnings })
 }

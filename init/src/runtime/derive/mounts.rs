@@ -33,7 +33,7 @@ pub(super) fn is_bind(mount: &Mount) -> bool {
         || words(mount).iter().any(|word| word == "bind" || word == "rbind")
 }
 
-fn words(mount: &Mount) -> &[String] {
+pub(super) fn words(mount: &Mount) -> &[String] {
     mount.options().as_deref().unwrap_or_default()
 }
 
