@@ -137,6 +137,7 @@ async fn boot(onboot: &[plan::OneShot], registry: &Registry, daemon: Option<&Rc<
     reports.logs.write_files();
     console::say(&format!("supervisor: onboot ended after {:.2} s", begun.elapsed().as_secs_f64()));
     if let Some(daemon) = daemon {
+        daemon.hurry();
         daemon.renew_if_hidden().await;
     }
     let order = match outcome {

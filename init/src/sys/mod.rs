@@ -14,7 +14,7 @@ pub mod watchdog;
 pub use raw::{
     Ended, Reaped, RtcTime, attach_device_program, fork, inherited, join_netlink_group, kill,
     load_device_program, lowest_priority, pidfd_kill, pin_program, pinned_program, read_rtc, release_memory,
-    set_rtc, spawn, swap_off, wait_for_any,
+    set_group_niceness, set_rtc, spawn, swap_off, wait_for_any,
 };
 
 use std::os::fd::IntoRawFd;
@@ -58,6 +58,20 @@ mod tests {
         }
         assert_eq!(kill(std::process::id(), 0), Ok(()));
         assert_eq!(kill(std::process::id(), 99), Err(nix::errno::Errno::EINVAL));
+    }
+
+    #[test]
+    fn a_group_gets_what_others_leave_and_never_our_own() {
+        use std::os::unix::process::CommandExt;
+
+        let mut child = std::process::Command::new("/bin/sleep").arg("60").process_group(0).spawn().unwrap();
+        let set = set_group_niceness(child.id(), 19);
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", child.id())).unwrap();
+        child.kill().unwrap();
+        child.wait().unwrap();
+        // Field 19 of proc_pid_stat(5), the 17th after the name.
+        assert_eq!((set, stat.split_whitespace().nth(18)), (Ok(()), Some("19")));
+        assert_eq!(set_group_niceness(0, 19), Err(nix::errno::Errno::ESRCH));
     }
 
     #[test]

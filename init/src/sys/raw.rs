@@ -235,6 +235,19 @@ pub fn lowest_priority() -> Result<(), Errno> {
     Errno::result(unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, 19) }).map(drop)
 }
 
+/// How much of a contended processor the processes of a group get: 19 for what others leave, 0 for as much as they.
+///
+/// # Errors
+/// What setpriority(2) says: `ESRCH` when the group is gone.
+pub fn set_group_niceness(group: u32, niceness: i32) -> Result<(), Errno> {
+    // 0 would be our own group.
+    if group == 0 {
+        return Err(Errno::ESRCH);
+    }
+    // SAFETY: plain numbers.
+    Errno::result(unsafe { libc::setpriority(libc::PRIO_PGRP, group, niceness) }).map(drop)
+}
+
 /// Makes writing to a closed pipe an error instead of death by SIGPIPE.
 pub fn ignore_broken_pipes() {
     // SAFETY: no handler is installed, so nothing runs in signal context.

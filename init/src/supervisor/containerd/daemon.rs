@@ -8,6 +8,7 @@ use std::process::Stdio;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
+use nix::errno::Errno;
 use rustix::process::Signal;
 use serde::{Deserialize, Serialize};
 use tokio::process::{Child, Command};
@@ -23,6 +24,7 @@ use crate::supervisor::process::{Handle, ProcessId};
 use crate::supervisor::reports::Reports;
 use crate::supervisor::timeline::Token;
 use crate::supervisor::{console, state_file};
+use crate::sys::set_group_niceness;
 use crate::timeline::{Kind, Outcome};
 
 /// What it is called in logs and on the time-line.
@@ -42,6 +44,9 @@ const READY_LIMIT: Duration = Duration::from_secs(30);
 const RETRY: Duration = Duration::from_millis(5);
 /// How long it may take to stop.
 const STOP_LIMIT: Duration = Duration::from_secs(5);
+
+/// The niceness of who gets only what others leave.
+const LOWEST: i32 = 19;
 
 /// What is wanted of containerd.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -87,6 +92,10 @@ pub struct Daemon {
     stopped: watch::Sender<bool>,
     /// The state directory that the present process uses.
     state: Cell<Option<DirectoryId>>,
+    /// The present process.
+    process: Cell<Option<ProcessId>>,
+    /// Whether others wait for it already.
+    is_waited_for: Cell<bool>,
 }
 
 impl Default for Daemon {
@@ -96,6 +105,8 @@ impl Default for Daemon {
             orders: watch::Sender::new(Order::Run(0)),
             stopped: watch::Sender::new(false),
             state: Cell::new(None),
+            process: Cell::new(None),
+            is_waited_for: Cell::new(false),
         }
     }
 }
@@ -113,6 +124,24 @@ impl Daemon {
         let mut stopped = self.stopped.subscribe();
         // `self` holds the sender, so this can only end by containerd having stopped.
         drop(stopped.wait_for(|stopped| *stopped).await);
+    }
+
+    /// Has it share the processor from now on: while `onboot` ran it only had what that left.
+    pub fn hurry(&self) {
+        self.is_waited_for.set(true);
+        self.set_pace();
+    }
+
+    /// Tells the kernel how much of a contended processor the present process gets.
+    fn set_pace(&self) {
+        let Some(process) = self.process.get() else { return };
+        // It leads a group of its own.
+        let niceness = if self.is_waited_for.get() { 0 } else { LOWEST };
+        match set_group_niceness(process.pid, niceness) {
+            // Its end is noticed elsewhere.
+            Ok(()) | Err(Errno::ESRCH) => {}
+            Err(errno) => console::say(&format!("{NAME}: cannot set its priority: {errno}")),
+        }
     }
 
     /// Starts it anew when a file system has been mounted over its state since it was started.
@@ -150,6 +179,11 @@ impl Daemon {
             let end = match Process::adopt_or_start(logs) {
                 Ok(process) => {
                     self.state.set(Some(process.state));
+                    self.process.set(Some(process.id));
+                    // One that was there before may be starting services.
+                    if process.is_ours() {
+                        self.set_pace();
+                    }
                     self.attend(process, &mut orders, step).await
                 }
                 Err(error) => End::Died(format!("cannot be started: {error}")),
