@@ -18,6 +18,7 @@
 //! | [`cmdline`], [`sys`] | the kernel's command line; what nix does not offer |
 //! | [`rcu`] | how much the kernel hurries |
 //! | [`rfc3339`], [`terminal`] | times as text; what may be shown to people |
+//! | [`whole`] | files that are there whole or not at all |
 #![deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
 pub mod cgroup;
@@ -40,3 +41,4 @@ pub mod sys;
 pub mod terminal;
 pub mod timeline;
 pub mod watch;
+pub mod whole;

@@ -15,6 +15,7 @@ mod members;
 use std::collections::BTreeMap;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use serde::{Deserialize, Serialize};
 
@@ -23,10 +24,11 @@ pub const ROOT: &str = "/sys/fs/cgroup";
 /// Deeper trees than this are nobody's.
 const DEPTH_LIMIT: usize = 16;
 
-/// Whether all controllers are in one tree (cgroups(7), version 2).
+/// Whether all controllers are in one tree (cgroups(7), version 2): as long as the machine runs, or never.
 #[must_use]
 pub fn is_unified() -> bool {
-    Path::new(ROOT).join("cgroup.controllers").exists()
+    static UNIFIED: OnceLock<bool> = OnceLock::new();
+    *UNIFIED.get_or_init(|| Path::new(ROOT).join("cgroup.controllers").exists())
 }
 
 /// A cgroup: one directory, or with version 1 one for each controller.

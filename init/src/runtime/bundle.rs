@@ -82,7 +82,8 @@ pub fn read_runtime(path: &Path) -> Result<Runtime, RuntimeError> {
 /// Reads a whole file that must not be larger than `limit` bytes.
 pub fn read_bounded(path: &Path, limit: u64) -> Result<Vec<u8>, RuntimeError> {
     let file = std::fs::File::open(path).map_err(RuntimeError::io("open", path))?;
-    let mut bytes = Vec::new();
+    // One call reads most of them.
+    let mut bytes = Vec::with_capacity(4096);
     file.take(limit + 1).read_to_end(&mut bytes).map_err(RuntimeError::io("read", path))?;
     if bytes.len() as u64 > limit {
         return Err(RuntimeError::TooLarge { path: path.to_owned(), limit });

@@ -15,6 +15,7 @@ use super::executor::Program;
 use super::known::{Known, Note, derived};
 use super::{RuntimeError, chain, delete, devices, home, inside, network, stdio};
 use crate::watch::process::ProcessId;
+use crate::whole;
 
 /// What is created, and where it is told.
 #[derive(Debug, Clone, Copy)]
@@ -165,9 +166,7 @@ fn restrict_devices(
 
 /// Writes a process id whole, for one who waits for the file.
 pub fn write_pid(path: &Path, pid: i32) -> Result<(), RuntimeError> {
-    let temporary = path.with_extension("new");
-    std::fs::write(&temporary, pid.to_string()).map_err(RuntimeError::io("write", &temporary))?;
-    std::fs::rename(&temporary, path).map_err(RuntimeError::io("rename", &temporary))
+    whole::write(path, pid.to_string().as_bytes()).map_err(RuntimeError::io("write", path))
 }
 
 #[cfg(test)]

@@ -23,13 +23,14 @@ pub fn delete(root: &Path, id: &str, force: bool) -> Result<(), RuntimeError> {
         }
         Err(error) => return Err(error),
     };
-    match known.status() {
+    let status = known.status();
+    match status {
         // runc deletes what has not been started, too.
         Status::Stopped | Status::Created => {}
         _ if force => {}
-        status => return Err(RuntimeError::State { action: "delete", status }),
+        _ => return Err(RuntimeError::State { action: "delete", status }),
     }
-    if known.status() == Status::Paused {
+    if status == Status::Paused {
         // Version 1 delivers no SIGKILL to the frozen.
         known.container.resume().map_err(RuntimeError::container("resume"))?;
     }

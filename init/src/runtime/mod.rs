@@ -59,6 +59,8 @@ pub use volumes::has_volumes;
 use create::{Create, create};
 use log::{Level, Log};
 
+use crate::whole;
+
 /// Exit code of `run` when the runtime itself failed, as opposed to the container it ran.
 pub const RUNTIME_FAILED: u8 = 125;
 /// Exit code of every other command that failed, as runc's.
@@ -154,11 +156,9 @@ fn print(text: &str) -> Result<(), RuntimeError> {
         .map_err(RuntimeError::io("write", Path::new("standard output")))
 }
 
-/// Writes `value` as JSON, whole or not at all; not synced, as nothing on a tmpfs outlives the machine.
+/// Writes `value` as JSON, whole or not at all.
 fn write_whole(path: &Path, value: &impl serde::Serialize) -> Result<(), RuntimeError> {
     let bytes =
         serde_json::to_vec(value).map_err(|source| RuntimeError::Json { path: path.to_owned(), source })?;
-    let temporary = path.with_extension("new");
-    std::fs::write(&temporary, bytes).map_err(RuntimeError::io("write", &temporary))?;
-    std::fs::rename(&temporary, path).map_err(RuntimeError::io("rename", &temporary))
+    whole::write(path, &bytes).map_err(RuntimeError::io("write", path))
 }

@@ -14,11 +14,12 @@ use nix::unistd::Pid;
 
 use super::bundle::{Bundle, read_runtime, read_spec_value};
 use super::create::{Create, Created, create};
-use super::delete::delete;
+use super::delete::{delete, has_remains};
 use super::error::chain;
 use super::prepare::{self, Kernel, Records};
 use super::volumes::RECORD_PREFIX;
 use super::{RUNTIME_FAILED, RuntimeError, STATE_ROOT, namespaces, network};
+use crate::whole;
 
 /// How long a container may take to end after SIGTERM, before SIGKILL.
 const GRACE: Duration = Duration::from_secs(2);
@@ -85,8 +86,10 @@ pub fn run(root: &Path, bundle: &Path, id: &str, exit_file: Option<&Path>) -> Re
 }
 
 fn run_and_clean_up(root: &Path, bundle: &Path, id: &str, signals: &Signals) -> Result<u8, RuntimeError> {
-    // A container of the same id that a killed runtime left behind.
-    delete(root, id, true)?;
+    if has_remains(root, id) {
+        // Of a container of the same id, by a runtime that was killed.
+        delete(root, id, true)?;
+    }
     let result = create_and_wait(root, bundle, id, signals);
     let released = prepare::release(&mut Kernel, &Records::default(), id, Some(bundle));
     match (result, released) {
@@ -129,9 +132,7 @@ fn start_and_wait(
 }
 
 fn write_exit(path: &Path, code: u8) -> Result<(), RuntimeError> {
-    let temporary = path.with_extension("new");
-    std::fs::write(&temporary, format!("{code}\n")).map_err(RuntimeError::io("write", &temporary))?;
-    std::fs::rename(&temporary, path).map_err(RuntimeError::io("rename", &temporary))
+    whole::write(path, format!("{code}\n").as_bytes()).map_err(RuntimeError::io("write", path))
 }
 
 /// Collects processes that ended meanwhile; there may be none, which is no error.

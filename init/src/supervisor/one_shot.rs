@@ -167,11 +167,11 @@ impl Sequence {
             progress.note(&step.id, None, Some(end.exit));
             progress.outcome = end.outcome(step);
             progress.finished = progress.outcome != Outcome::GoOn;
-            self.save(&progress);
             self.report(step, end, begun.elapsed());
             if progress.finished {
-                return progress.outcome;
+                break;
             }
+            // Saved when the next step begins: a successor finds in the step's own file how it ended.
         }
         progress.finished = true;
         self.save(&progress);

@@ -1,12 +1,13 @@
 //! What the supervisor knows, in small files on a tmpfs: its successor reads them.
 
-use std::io::{Read, Write};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::runtime::STATE_ROOT;
+use crate::whole;
 
 const LIMIT: u64 = 1 << 20;
 
@@ -16,16 +17,11 @@ pub fn path(name: &str) -> PathBuf {
     Path::new(STATE_ROOT).join(name)
 }
 
-/// Writes `value` as JSON, whole or not at all. Not synced: nothing on a tmpfs outlives the machine.
+/// Writes `value` as JSON, whole or not at all.
 pub fn write<T: Serialize>(path: &Path, value: &T) -> std::io::Result<()> {
-    if let Some(dir) = path.parent() {
-        std::fs::create_dir_all(dir)?;
-    }
-    let temporary = path.with_extension("new");
     let mut bytes = serde_json::to_vec(value)?;
     bytes.push(b'\n');
-    std::fs::File::create(&temporary)?.write_all(&bytes)?;
-    std::fs::rename(&temporary, path)
+    whole::write(path, &bytes)
 }
 
 /// Reads what [`write`] wrote; `None` when there is no such file or it is not what it should be.

@@ -1,5 +1,6 @@
 //! Processes that outlive the supervisor that started them.
 
+use std::io::Read;
 use std::os::fd::OwnedFd;
 
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
@@ -21,15 +22,14 @@ impl ProcessId {
     /// The process that has the number `pid` now.
     #[must_use]
     pub fn of(pid: u32) -> Option<Self> {
-        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        let stat = stat(pid).ok()?;
         Some(Self { pid, started: start_time(&stat)? })
     }
 
     /// Whether it still runs: it has not become a zombie, and its number has not been given to another.
     #[must_use]
     pub fn is_alive(self) -> bool {
-        std::fs::read_to_string(format!("/proc/{}/stat", self.pid))
-            .is_ok_and(|stat| start_time(&stat) == Some(self.started) && !is_dead(&stat))
+        stat(self.pid).is_ok_and(|stat| start_time(&stat) == Some(self.started) && !is_dead(&stat))
     }
 }
 
@@ -61,6 +61,16 @@ impl Handle {
             Err(error) => Err(error.into()),
         }
     }
+}
+
+/// More than the kernel writes into a file `stat` (bytes): 52 numbers and a name.
+const STAT_LIMIT: u16 = 2048;
+
+fn stat(pid: u32) -> std::io::Result<String> {
+    // In one call: each makes the kernel look at the process again.
+    let mut text = String::with_capacity(STAT_LIMIT.into());
+    std::fs::File::open(format!("/proc/{pid}/stat"))?.take(STAT_LIMIT.into()).read_to_string(&mut text)?;
+    Ok(text)
 }
 
 /// Field 3 of `/proc/PID/stat`: zombie or dead.

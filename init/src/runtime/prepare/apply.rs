@@ -27,6 +27,7 @@ pub fn apply(
         if record.mounts.iter().any(|made| made.step == index) {
             continue;
         }
+        let last = index + 1 == steps.len();
         match step {
             Step::Directory(path) => {
                 host.make_dirs(path).map_err(RuntimeError::io("make directory", path))?
@@ -59,6 +60,8 @@ pub fn apply(
                     })?;
                     if call.stacks() {
                         record.mounts.push(Made { step: index, target: point.clone() });
+                        // Where nothing follows, one record says both.
+                        record.complete = last && is_last(calls, call);
                         records.write(id, &record)?;
                     }
                 }
@@ -69,8 +72,16 @@ pub fn apply(
             }
         }
     }
-    record.complete = true;
-    records.write(id, &record)
+    if !record.complete {
+        record.complete = true;
+        records.write(id, &record)?;
+    }
+    Ok(())
+}
+
+/// Whether `call` is the last one of `calls`.
+fn is_last(calls: &[Call], call: &Call) -> bool {
+    calls.last().is_some_and(|last| std::ptr::eq(last, call))
 }
 
 /// Unmounts what was mounted for container `id`, last first; with `beneath`, only what is below that directory.

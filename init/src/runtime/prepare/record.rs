@@ -1,11 +1,10 @@
 //! What has been mounted for a container, kept in a file so that whoever comes next neither stacks nor forgets it.
 
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::runtime::{RuntimeError, STATE_ROOT, read_bounded};
+use crate::runtime::{RuntimeError, STATE_ROOT, read_bounded, write_whole};
 
 const LIMIT: u64 = 1 << 20;
 
@@ -67,14 +66,7 @@ impl Records {
                 _ => Ok(()),
             };
         }
-        std::fs::create_dir_all(&self.0).map_err(RuntimeError::io("make directory", &self.0))?;
-        let temporary = path.with_extension("new");
-        let bytes =
-            serde_json::to_vec(record).map_err(|source| RuntimeError::Json { path: path.clone(), source })?;
-        std::fs::File::create(&temporary)
-            .and_then(|mut file| file.write_all(&bytes))
-            .map_err(RuntimeError::io("write", &temporary))?;
-        std::fs::rename(&temporary, &path).map_err(RuntimeError::io("rename", &temporary))
+        write_whole(&path, record)
     }
 
     /// The ids of all containers with a record, in name order.
