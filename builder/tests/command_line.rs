@@ -195,3 +195,26 @@ fn how_much_is_said_is_counted_or_given() {
         assert_eq!(lkb(&args).status.code(), Some(2), "{args:?}");
     }
 }
+
+#[test]
+fn the_caches_commands_have_linuxkits_options() {
+    for (command, options) in [
+        ("rm", &["--published-only"][..]),
+        ("clean", &["--published-only"]),
+        ("export", &["--outfile", "--format", "--platform", "--name"]),
+        ("push", &["--remote-name", "--with-arch-tags", "--override"]),
+        ("pull", &["--platform"]),
+        ("import", &["--name"]),
+        ("gc", &[]),
+    ] {
+        let output = lkb(&["cache", command, "--help"]);
+        assert!(output.status.success(), "{command}");
+        let help = String::from_utf8(output.stdout).unwrap();
+        for option in options {
+            assert!(help.contains(option), "{command} {option}: {help}");
+        }
+    }
+    let output = lkb(&["cache", "export", "-outfile", "x", "-format", "squashfs", "y"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(stderr(&output).contains("[possible values: oci, docker, filesystem]"), "{}", stderr(&output));
+}

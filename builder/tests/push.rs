@@ -7,6 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::json;
 
 use registries::Home;
+use registries::fake::{Answer, Fake};
 use registries::images::{Image, digest, index};
 use registries::real::{PASSWORD, Registry, USER};
 use registries::uploads::{Faults, Uploads};
@@ -219,4 +220,46 @@ fn what_cannot_be_pushed_is_told() {
     let name = format!("{}/x:1", registry.host());
     let said = home.fails(&["cache", "push", "--remote-name", &name, "local/x:1"]);
     assert!(said.contains("is damaged"), "{said}");
+}
+
+#[test]
+fn a_token_for_pushing_is_asked_for_with_the_login() {
+    let image = Image::new("amd64", &[b"one"]);
+    let port = std::sync::Arc::new(std::sync::OnceLock::<String>::new());
+    let realm = std::sync::Arc::clone(&port);
+    let fake = Fake::new(move |request| {
+        let authorization = request.header("authorization").unwrap_or_default().to_owned();
+        if request.path.starts_with("/token") {
+            return match authorization.as_str() {
+                "" => Answer::status(401),
+                _ => Answer::ok(br#"{"token": "t1"}"#),
+            };
+        }
+        if authorization != "Bearer t1" {
+            let challenge = format!("Bearer realm=\"{}/token\",service=\"s\"", realm.get().unwrap());
+            return Answer::status(401).with("WWW-Authenticate", challenge);
+        }
+        match (request.method.as_str(), request.path.as_str()) {
+            // Another image has left all of the blobs here.
+            ("HEAD", path) if path.contains("/blobs/") => Answer::status(200),
+            ("PUT", path) if path.contains("/manifests/") => Answer::status(201),
+            _ => Answer::status(404),
+        }
+    });
+    port.set(fake.url()).unwrap();
+    let host = fake.url().trim_start_matches("http://").to_owned();
+    let (home, name) = (home_with(&image), format!("{host}/a/x:1"));
+    let push = ["cache", "push", "--remote-name", &name, "local/x:1"];
+    let said = home.fails(&push);
+    assert!(said.contains("takes images only after a login"), "{said}");
+    let auth = STANDARD.encode(format!("{USER}:{PASSWORD}"));
+    home.write_docker_config(&json!({"auths": {host: {"auth": auth}}}));
+    home.works(&push);
+    let asked = fake.asked();
+    let token = asked.iter().find(|request| request.path.starts_with("/token")).unwrap();
+    assert!(token.path.contains("scope=repository%3Aa%2Fx%3Apull%2Cpush"), "{}", token.path);
+    let put: Vec<&str> = asked.iter().filter(|it| it.method == "PUT").map(|it| it.path.as_str()).collect();
+    let by_digest = format!("/v2/a/x/manifests/{}", digest(&image.manifest));
+    assert_eq!(put.last(), Some(&"/v2/a/x/manifests/1"), "the tag comes last, when all is there");
+    assert!(put.contains(&by_digest.as_str()), "{put:?}");
 }

@@ -10,6 +10,8 @@ use super::images::{Image, digest};
 /// A question.
 #[derive(Debug, Clone)]
 pub struct Request {
+    /// `GET`, `PUT`, …
+    pub method: String,
     /// Path and query.
     pub path: String,
     /// Names in lower case.
@@ -103,16 +105,20 @@ pub fn honest(image: &Image, request: &Request) -> Answer {
 
 fn serve(mut stream: TcpStream, answer: &dyn Fn(&Request) -> Answer, log: &Mutex<Vec<Request>>) {
     let mut reader = BufReader::new(stream.try_clone().unwrap());
+    if greets_in_tls(&mut reader) {
+        return;
+    }
     let mut lines = reader.by_ref().lines().map_while(Result::ok);
     let Some(first) = lines.next() else { return };
-    let path = first.split(' ').nth(1).unwrap_or_default().to_owned();
+    let mut words = first.split(' ').map(str::to_owned);
+    let (method, path) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
     let headers: Vec<(String, String)> = lines
         .take_while(|line| !line.is_empty())
         .filter_map(|line| {
             line.split_once(':').map(|(name, value)| (name.to_lowercase(), value.trim().to_owned()))
         })
         .collect();
-    let mut request = Request { path, headers, body: String::new() };
+    let mut request = Request { method, path, headers, body: String::new() };
     let len = request.header("content-length").and_then(|len| len.parse().ok()).unwrap_or(0);
     reader.take(len).read_to_string(&mut request.body).unwrap();
     log.lock().unwrap().push(request.clone());
@@ -124,4 +130,9 @@ fn serve(mut stream: TcpStream, answer: &dyn Fn(&Request) -> Answer, log: &Mutex
     // Whoever has asked may have left.
     let _gone = stream.write_all(format!("{head}\r\n").as_bytes());
     let _gone = stream.write_all(&body[..cut.unwrap_or(body.len())]);
+}
+
+/// Whether the other side starts with a TLS record of a handshake (RFC 8446, section 5.1), which has no line to wait for.
+pub fn greets_in_tls(reader: &mut impl BufRead) -> bool {
+    reader.fill_buf().is_ok_and(|bytes| bytes.first() == Some(&22))
 }

@@ -6,6 +6,7 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
+use super::fake::greets_in_tls;
 use super::images::digest;
 
 /// What it does to uploads.
@@ -78,8 +79,8 @@ impl Uploads {
 fn serve(mut stream: TcpStream, state: &Mutex<State>) {
     let mut reader = BufReader::new(stream.try_clone().unwrap());
     let mut first = String::new();
-    // Whoever greets in TLS, or leaves, is not answered.
-    if reader.read_line(&mut first).is_err() || !first.contains("HTTP/1.1") {
+    // Whoever leaves is not answered.
+    if greets_in_tls(&mut reader) || reader.read_line(&mut first).is_err() || first.is_empty() {
         return;
     }
     let mut length = 0;
