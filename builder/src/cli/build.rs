@@ -66,7 +66,7 @@ pub struct Options {
     #[arg(long)]
     pub dry_run: bool,
 
-    /// The configurations, merged from left to right; - is standard input
+    /// The configurations, merged from left to right; - is standard input, and http(s)://URL is brought
     #[arg(required = true, value_name = "FILE")]
     pub files: Vec<PathBuf>,
 }
@@ -87,7 +87,7 @@ pub fn run(options: &Options, context: &Context) -> Outcome {
     let settings = options.settings();
     output::distinct(&options.prefix(), &formats)?;
     output::can_have_root(settings.root, &formats)?;
-    let mut config = context.load(&source::read_all(&options.files)?)?;
+    let mut config = context.load(&source::read_all(&options.files, &context.certificates)?)?;
     if options.dry_run {
         context.terminal.print(config.to_yaml()?.trim_end())?;
         return SUCCESS;
@@ -143,6 +143,11 @@ impl Options {
         match &self.name {
             Some(name) => name.clone(),
             None if last == Path::new("-") => "moby".into(),
+            None if source::is_url(last) => {
+                let path = last.to_string_lossy();
+                let path = path.split(['?', '#']).next().unwrap_or_default();
+                Path::new(path).file_stem().unwrap_or_default().to_string_lossy().into_owned()
+            }
             None => last.file_stem().unwrap_or_default().to_string_lossy().into_owned(),
         }
     }

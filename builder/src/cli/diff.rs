@@ -59,10 +59,10 @@ fn listing(
 ) -> Result<Listing, Box<dyn Error + Send + Sync>> {
     let yaml =
         |extension: &std::ffi::OsStr| ["yml", "yaml"].iter().any(|y| extension.eq_ignore_ascii_case(y));
-    if file != Path::new("-") && !file.extension().is_some_and(yaml) {
+    if file != Path::new("-") && !source::is_url(file) && !file.extension().is_some_and(yaml) {
         return Ok(Listing::of_archive(file)?);
     }
-    let mut config = context.load(&[source::read(file)?])?;
+    let mut config = context.load(&[source::read(file, &context.certificates)?])?;
     let cache = context.cache()?;
     crate::build::take_local(&mut config, &cache)?;
     let machine = crate::build::assemble(&config, &cache, &options.arch, &super::sbom::plain_build()?)?;

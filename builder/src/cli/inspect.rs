@@ -38,7 +38,7 @@ struct NoConfiguration {
 }
 
 pub fn run(options: &Options, context: &Context) -> Outcome {
-    let sources = source::read_all(&options.files).map_err(explain)?;
+    let sources = source::read_all(&options.files, &context.certificates).map_err(explain)?;
     let mut config = context.load(&sources)?;
     let cache = context.cache()?;
     crate::build::take_local(&mut config, &cache)?;

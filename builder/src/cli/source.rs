@@ -5,6 +5,7 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use crate::config::Source;
+use crate::image::registry::{TextError, open_text};
 
 /// The largest configuration that is read, in bytes; the parser has a tighter limit of its own.
 const MAX: u64 = 16 << 20;
@@ -26,6 +27,9 @@ pub enum Fault {
     /// The operating system said no.
     #[error(transparent)]
     Io(#[from] io::Error),
+    /// A web server does not give it.
+    #[error(transparent)]
+    Web(#[from] TextError),
     /// There are files in it.
     #[error("it is a directory; name a configuration in it")]
     Directory,
@@ -46,13 +50,32 @@ pub enum Fault {
     },
 }
 
-/// Reads all of them; `-` is standard input.
-pub fn read_all(files: &[PathBuf]) -> Result<Vec<Source>, SourceError> {
-    files.iter().map(|file| read(file)).collect()
+/// Reads all of them; `-` is standard input, and what has the form of a URL is brought from there.
+///
+/// `certificates` are files of certificates that are trusted beside the system's when a URL is read.
+pub fn read_all(files: &[PathBuf], certificates: &[PathBuf]) -> Result<Vec<Source>, SourceError> {
+    files.iter().map(|file| read(file, certificates)).collect()
+}
+
+/// Whether it is the address of a configuration on a web server.
+pub fn is_url(file: &Path) -> bool {
+    let file = file.to_string_lossy();
+    ["http://", "https://"]
+        .iter()
+        .any(|scheme| file.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme)))
 }
 
 /// Reads one; `-` is standard input.
-pub fn read(file: &Path) -> Result<Source, SourceError> {
+pub fn read(file: &Path, certificates: &[PathBuf]) -> Result<Source, SourceError> {
+    if is_url(file) {
+        let url = file.to_string_lossy();
+        // What follows may be a signature that opens it.
+        let name = without_secrets(&url);
+        return match open_text(&url, certificates).map_err(Fault::from).and_then(text) {
+            Ok(text) => Ok(Source { name, text, dir: None }),
+            Err(fault) => Err(SourceError { name, fault }),
+        };
+    }
     let name = file.display().to_string();
     let standard_input = file == Path::new("-");
     let text = if standard_input { text(io::stdin()) } else { open(file).and_then(text) };
@@ -63,6 +86,15 @@ pub fn read(file: &Path) -> Result<Source, SourceError> {
         Ok(text) => Ok(Source { name, text, dir }),
         Err(fault) => Err(SourceError { name, fault }),
     }
+}
+
+/// A URL without user name, password and query.
+fn without_secrets(url: &str) -> String {
+    let url = url.split(['?', '#']).next().unwrap_or_default();
+    let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
+    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    let host = authority.rsplit('@').next().unwrap_or_default();
+    format!("{scheme}://{host}{path}")
 }
 
 fn open(file: &Path) -> Result<File, Fault> {
@@ -122,7 +154,22 @@ mod tests {
 
     #[test]
     fn a_directory_is_called_one() {
-        let error = read(Path::new("/")).unwrap_err().to_string();
+        let error = read(Path::new("/"), &[]).unwrap_err().to_string();
         assert_eq!(error, "cannot read /: it is a directory; name a configuration in it");
+    }
+
+    #[test]
+    fn a_url_is_shown_without_what_may_open_it() {
+        for (url, shown) in [
+            ("https://a.example/x/m.yml?token=1#2", "https://a.example/x/m.yml"),
+            ("https://u:word@a.example/m.yml", "https://a.example/m.yml"),
+            ("http://a.example", "http://a.example"),
+        ] {
+            assert!(is_url(Path::new(url)));
+            assert_eq!(without_secrets(url), shown);
+        }
+        for file in ["m.yml", "./https:/x", "ftp://a", "-", "http"] {
+            assert!(!is_url(Path::new(file)), "{file}");
+        }
     }
 }

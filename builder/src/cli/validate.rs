@@ -40,7 +40,7 @@ struct Findings {
 }
 
 pub fn run(options: &Options, context: &Context) -> Outcome {
-    let findings = Findings::of(&options.files);
+    let findings = Findings::of(&options.files, &context.certificates);
     if context.terminal.is_json() {
         context.terminal.print(findings.to_json()?)?;
     } else {
@@ -55,11 +55,11 @@ pub fn run(options: &Options, context: &Context) -> Outcome {
 }
 
 impl Findings {
-    fn of(files: &[PathBuf]) -> Self {
+    fn of(files: &[PathBuf], certificates: &[PathBuf]) -> Self {
         let mut sources: Vec<Source> = Vec::new();
         let mut findings = Self::default();
         for file in files {
-            match source::read(file) {
+            match source::read(file, certificates) {
                 Ok(source) => sources.push(source),
                 Err(error) => findings.found.push((Severity::Error, unread(&error))),
             }

@@ -23,6 +23,7 @@ mod push;
 mod retry;
 pub(crate) mod secret;
 mod session;
+mod text;
 mod token;
 mod upload;
 mod url;
@@ -48,6 +49,7 @@ use pull::Pull;
 use push::Push;
 pub use session::Purpose;
 use session::Session;
+pub use text::{TextError, open_text};
 pub use url::UrlError;
 
 /// Most other repositories that a token for pushing is asked for.
