@@ -3,7 +3,7 @@
 //! | module | duty | imports |
 //! |---|---|---|
 //! | [`config`] | the YAML: types, validation with line and column, merging | – |
-//! | [`image`] | references, the cache (an OCI layout), registries, verification | – |
+//! | [`image`] | references, the cache (an OCI layout), whatever images come from, verification | – |
 //! | [`tree`] | a root filesystem as a value | image |
 //! | [`stage`] | of a root filesystem, the initrd that finds it on a disk | tree |
 //! | [`spec`] | image config + label + YAML → `config.json` and `runtime.json` | config |

@@ -4,6 +4,7 @@ use std::fmt;
 use std::io;
 
 use crate::config::Spot;
+use crate::image::engine::EngineError;
 use crate::image::registry::PullError;
 use crate::image::{Digest, ImageError, ReferenceError};
 use crate::sbom::SbomError;
@@ -53,6 +54,14 @@ pub enum BuildError {
         doubt: Box<Untrusted>,
         /// Why there is nothing else.
         source: Box<PullError>,
+    },
+    /// The Docker engine does not help.
+    #[error("{spot}: {source}")]
+    Engine {
+        /// Where the image is named.
+        spot: Spot,
+        /// Why.
+        source: Box<EngineError>,
     },
     /// A layer cannot be verified.
     #[error(transparent)]

@@ -9,6 +9,7 @@
 
 mod bill;
 mod bundles;
+mod engine;
 mod error;
 mod fetch;
 mod files;
@@ -30,6 +31,7 @@ use crate::tree::{Kind, Location, Node, Origin, Tree, TreeError};
 use crate::trust::Policy;
 
 use bundles::Bundles;
+pub use engine::take_from_engine;
 pub use error::{BuildError, FileFault, MissingImage, UnpulledImage};
 pub use fetch::{When, fetch};
 use furnish::Role;

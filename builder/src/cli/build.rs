@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use super::{Context, Outcome, SUCCESS, source};
 use crate::build::{self, When};
 use crate::event::Work;
+use crate::image::engine::Engine;
 use crate::output::{self, FileSystem, Format, Machine, Settings, vmlinux};
 use crate::size::Size;
 use crate::spec::Profile;
@@ -50,6 +51,10 @@ pub struct Options {
     /// Ask the registries for every image, and not only for those that the cache does not have
     #[arg(long)]
     pub pull: bool,
+
+    /// Look in the Docker engine's image store before the cache
+    #[arg(long)]
+    pub docker: bool,
 
     /// What containers are given that neither the YAML nor their labels speak of
     #[arg(long, value_enum, default_value_t)]
@@ -99,6 +104,12 @@ pub fn run(options: &Options, context: &Context) -> Outcome {
         sbom: options.sbom.choose()?,
     };
     build::take_local(&mut config, &cache)?;
+    if options.docker {
+        let engine = Engine::of_environment()?;
+        build::take_from_engine(&mut config, &cache, &engine, &options.arch, &mut |reference| {
+            context.terminal.note(format_args!("taking {reference} from the Docker engine"));
+        })?;
+    }
     let when = if options.pull { When::Always } else { When::Missing };
     build::fetch(&config, &cache, &options.arch, &context.registries()?, when, &choices.trust)?;
     let mut machine = context.working(Work::Assemble, &options.prefix(), || {

@@ -14,6 +14,8 @@ use super::{ImageError, Reference};
 pub(super) const REF_NAME: &str = "org.opencontainers.image.ref.name";
 /// The annotation that says which file of this machine an image is from.
 const FILE: &str = "lkb.image.file";
+/// The annotation that says what an image's source knows it by.
+const ID: &str = "lkb.image.id";
 const HEADER: &[u8] = br#"{"imageLayoutVersion":"1.0.0"}"#;
 
 /// Makes the layout's fixed parts where they are missing.
@@ -75,17 +77,28 @@ pub(super) fn named(descriptor: &Descriptor, reference: &Reference) -> Descripto
     named
 }
 
-/// As [`named`], for an image that was taken from a file.
-pub(super) fn pinned(descriptor: &Descriptor, reference: &Reference, file: &str) -> Descriptor {
+/// As [`named`], for an image that was taken from a file of this machine; with what its source knows it by, if that
+/// is something.
+pub(super) fn pinned(
+    descriptor: &Descriptor,
+    reference: &Reference,
+    file: &str,
+    id: Option<&str>,
+) -> Descriptor {
+    let mut annotations =
+        HashMap::from([(REF_NAME.to_owned(), reference.to_string()), (FILE.to_owned(), file.to_owned())]);
+    annotations.extend(id.map(|id| (ID.to_owned(), id.to_owned())));
     let mut named = descriptor.clone();
-    named.set_annotations(Some(HashMap::from([
-        (REF_NAME.to_owned(), reference.to_string()),
-        (FILE.to_owned(), file.to_owned()),
-    ])));
+    named.set_annotations(Some(annotations));
     named
 }
 
 /// The file that an entry is from, if it is from one.
 pub(super) fn file(descriptor: &Descriptor) -> Option<&str> {
     descriptor.annotations().as_ref()?.get(FILE).map(String::as_str)
+}
+
+/// What an entry's source knows it by.
+pub(super) fn id(descriptor: &Descriptor) -> Option<&str> {
+    descriptor.annotations().as_ref()?.get(ID).map(String::as_str)
 }

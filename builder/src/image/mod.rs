@@ -1,4 +1,5 @@
-//! Images: their names, the cache that holds them, the registries that they come from, and what is verified before any of it is used.
+//! Images: their names, the cache that holds them, where they come from and go to, and what is verified before any of it
+//! is used.
 
 mod archive;
 mod attestation;
@@ -6,6 +7,7 @@ mod blobs;
 mod cache;
 mod digest;
 mod document;
+pub mod engine;
 mod error;
 mod export;
 #[cfg(test)]

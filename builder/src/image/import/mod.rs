@@ -83,23 +83,67 @@ impl Cache {
         import.check_form(form)?;
         let held = import.choose(import.held()?, chosen)?;
         let descriptor = import.copy_held(&held.content)?;
-        let digest = import.digest(&descriptor)?;
-        let reference = names::pinned(path, &held.names, chosen, digest);
+        let reference = names::pinned(path, &held.names, chosen, import.digest(&descriptor)?);
         let file = std::path::absolute(path).map_err(ImageError::io("find", path))?;
-        let pinned =
-            index::pinned(&descriptor, &reference, &format!("{}:{}", file.display(), chosen.unwrap_or("")));
+        let file = format!("{}:{}", file.display(), chosen.unwrap_or_default());
+        self.pin(&index::pinned(&descriptor, &reference, &file, None))?;
+        Ok(reference)
+    }
+
+    /// The same for the only image of an archive that comes as a stream. `called` is where it comes from, `id` what it
+    /// is known by there, for [`Self::pinned_from`], and `name` what it is called.
+    ///
+    /// # Errors
+    /// As [`Self::import_stream`], and when there are several images.
+    pub fn import_pinned_stream(
+        &self,
+        stream: &mut dyn Read,
+        called: &Path,
+        id: &str,
+        name: &Reference,
+    ) -> Result<Reference, ImageError> {
+        let _adding = self.dirs.lock_adding()?;
+        let source = Source::receive(stream, called, &self.dirs)?;
+        let import = Import { cache: self, source: &source, path: called };
+        let held = import.choose(import.held()?, None)?;
+        let descriptor = import.copy_held(&held.content)?;
+        let reference = name.clone().at(import.digest(&descriptor)?);
+        self.pin(&index::pinned(&descriptor, &reference, &called.to_string_lossy(), Some(id)))?;
+        Ok(reference)
+    }
+
+    /// The name of what has come from there before and is still the same, if all of it is here.
+    ///
+    /// # Errors
+    /// When the cache cannot be read.
+    pub fn pinned_from(&self, called: &str, id: &str, arch: &str) -> Result<Option<Reference>, ImageError> {
+        let entries = index::load(&self.dirs)?;
+        let is_it = |entry: &&Descriptor| index::file(entry) == Some(called) && index::id(entry) == Some(id);
+        let Some(reference) = entries.iter().find(is_it).and_then(index::reference) else {
+            return Ok(None);
+        };
+        match self.resolve(&reference, arch) {
+            Ok(Some(image)) if self.has_layers(&image) => Ok(Some(reference)),
+            Err(error @ ImageError::Io { .. }) => Err(error),
+            // Damaged, or of another platform: it is brought again.
+            _ => Ok(None),
+        }
+    }
+
+    /// Names an image that is pinned, and takes the names of what was in its file before. The caller holds the lock for
+    /// adding.
+    fn pin(&self, pinned: &Descriptor) -> Result<(), ImageError> {
         let _lock = self.dirs.lock_index()?;
         let mut entries = index::load(&self.dirs)?;
-        if entries.contains(&pinned) {
-            return Ok(reference);
+        if entries.contains(pinned) {
+            return Ok(());
         }
         entries.retain(|entry| {
-            index::reference(entry).as_ref() != Some(&reference)
-                && (index::file(entry).is_none() || index::file(entry) != index::file(&pinned))
+            // What is from no file has no name with a digest of this kind, and stays.
+            index::name(entry) != index::name(pinned) && index::file(entry) != index::file(pinned)
         });
-        entries.push(pinned);
-        index::store(&self.dirs, entries)?;
-        Ok(reference)
+        entries.push(pinned.clone());
+        index::store(&self.dirs, entries)
     }
 
     /// The caller holds the lock for adding.
