@@ -3,6 +3,7 @@
 //! 40 moments; `LK_FAULTS=full` makes it 400.
 
 mod fixture;
+mod registries;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -10,7 +11,9 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use fixture::{Fixture, failure, success};
+use fixture::{Fixture, failure, layout, success, tar};
+use registries::images::Image;
+use registries::real::Registry;
 use sha2::{Digest, Sha256};
 
 const YAML: &str = "\
@@ -129,4 +132,103 @@ fn an_import_that_is_killed_leaves_a_sound_cache_and_the_next_one_succeeds() {
         assert_eq!(success(&fixture.lkb(&["cache", "ls"])), listed);
     }
     success(&fixture.build(YAML, FORMATS));
+}
+
+/// Every image that has a name is all there: it can be taken out again.
+fn assert_images_are_whole(fixture: &Fixture) {
+    for line in success(&fixture.lkb(&["cache", "ls"])).lines() {
+        let (name, _) = line.split_once(' ').unwrap();
+        let export = ["cache", "export", name, "--platform=linux/amd64", "--outfile=whole.tar"];
+        success(&fixture.lkb(&export));
+    }
+}
+
+#[test]
+fn a_removal_that_is_killed_leaves_every_named_image_whole() {
+    let fixture = Fixture::new();
+    // Shares a layer with one that stays.
+    let layer = tar(&[("usr/bin/tool", b"tool")]);
+    layout(&fixture.path("same"), "example/same:1", &layer);
+    success(&fixture.lkb(&["cache", "import", "same"]));
+    let mut dice = Dice(0xA076_1D64_78BD_642F);
+    let begun = Instant::now();
+    success(&fixture.lkb(&["cache", "gc"]));
+    let long = u64::try_from(begun.elapsed().as_micros()).unwrap();
+    for moment in 0..moments() / 2 {
+        // An image with layers of its own loses its name, and is garbage.
+        for text in ["first", "second"] {
+            layout(
+                &fixture.path("other"),
+                "example/other:1",
+                &tar(&[("a", format!("{text} {moment}").as_bytes())]),
+            );
+            success(&fixture.lkb(&["cache", "import", "other"]));
+        }
+        let args: &[&str] = match dice.below(3) {
+            0 => &["cache", "gc"],
+            1 => &["cache", "rm", "example/same:1"],
+            _ => &["cache", "rm", "example/other:1"],
+        };
+        kill_after(&fixture, args, Duration::from_micros(dice.below(long + long / 8)));
+        assert_sound(&fixture.path("cache"));
+        assert_images_are_whole(&fixture);
+        success(&fixture.lkb(&["cache", "import", "same"]));
+    }
+    success(&fixture.lkb(&["cache", "rm", "example/other:1"]));
+    success(&fixture.lkb(&["cache", "rm", "example/same:1"]));
+    success(&fixture.lkb(&["cache", "gc"]));
+    assert_eq!(files(&fixture.path("cache/blobs/sha256")).len(), 9, "three blobs for each of three images");
+}
+
+#[test]
+fn an_export_that_is_killed_leaves_no_half_archive() {
+    let fixture = Fixture::new();
+    let export = ["cache", "export", "example/kernel:1", "--platform=linux/amd64", "--outfile=out/k.tar"];
+    let begun = Instant::now();
+    success(&fixture.lkb(&export));
+    let long = u64::try_from(begun.elapsed().as_micros()).unwrap();
+    let whole = files(&fixture.out());
+    let mut dice = Dice(0xE703_7ED1_A0B4_28DB);
+    for moment in 0..moments() / 2 {
+        fs::remove_dir_all(fixture.out()).unwrap();
+        fs::create_dir(fixture.out()).unwrap();
+        kill_after(&fixture, &export, Duration::from_micros(dice.below(long + long / 8)));
+        if let Some(content) = files(&fixture.out()).get("k.tar") {
+            assert!(content == &whole["k.tar"], "the archive is not whole after kill {moment}");
+        }
+    }
+    success(&fixture.lkb(&export));
+    assert!(files(&fixture.out()) == whole, "the archive, and nothing else, is there");
+}
+
+#[test]
+fn a_pull_that_is_killed_leaves_a_sound_cache_and_the_next_one_succeeds() {
+    let fixture = Fixture::new();
+    let registry = Registry::plain();
+    let long_text: Vec<u8> =
+        (0..1_000_000_u32).flat_map(|n| n.wrapping_mul(2_654_435_761).to_le_bytes()).collect();
+    registry.push("x", "1", &Image::new("amd64", &[&long_text, b"two", b"three"]));
+    let name = format!("{}/x:1", registry.host());
+    let run = |args: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_lkb"));
+        let command = command.current_dir(fixture.dir.path()).env_remove("LINUXKIT_MIRROR");
+        command.args(["--cache", "cache"]).args(args).output().unwrap()
+    };
+    let pull = ["cache", "pull", "--platform=linux/amd64", &name];
+    let begun = Instant::now();
+    success(&run(&pull));
+    let long = u64::try_from(begun.elapsed().as_micros()).unwrap();
+    let mut dice = Dice(0x8EBC_6AF0_9C88_C6E3);
+    for _ in 0..moments() / 2 {
+        success(&run(&["cache", "rm", &name]));
+        kill_after(&fixture, &pull, Duration::from_micros(dice.below(long + long / 8)));
+        assert_sound(&fixture.path("cache"));
+        assert_images_are_whole(&fixture);
+        success(&run(&pull));
+        assert_images_are_whole(&fixture);
+    }
+    assert!(
+        fs::read_dir(fixture.path("cache/tmp")).unwrap().next().is_none(),
+        "nothing lies about half done"
+    );
 }

@@ -4,13 +4,14 @@
 //! oci-layout index.json blobs/sha256/HEX   an OCI image layout
 //! expanded/sha256/HEX                      compressed layers, expanded; named by diff id
 //! initrd/HEX                               compressed parts of initrds
-//! tmp/                                     being written; moved into place when complete
+//! tmp/                                     being written, and locks for it; moved into place when complete
 //! .lock                                    held while index.json is read, changed and replaced
 //! .blobs.lock                              shared by who adds files, exclusive for who removes them
 //! ```
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -96,6 +97,28 @@ impl Directories {
         let file = open_lock(&path).map_err(ImageError::io("open the lock", &path))?;
         lock(&file).map_err(ImageError::io("lock", &path))?;
         Ok(Lock(file))
+    }
+
+    /// For making one file, by the digest that it will have: whoever else wants it waits, and finds it made. `None` when
+    /// somebody else was making it: then it is to be looked for again. The caller holds [`Self::lock_adding`], and no
+    /// other lock of this kind.
+    pub(super) fn lock_making(
+        &self,
+        digest: Digest,
+        waits: &mut dyn FnMut(),
+    ) -> Result<Option<Making>, ImageError> {
+        let path = self.tmp().join(format!("making-{}", digest.hex()));
+        let file = open_lock(&path).map_err(ImageError::io("open the lock", &path))?;
+        match file.try_lock() {
+            // Who had it before may have removed it since it was opened: then he has made the file.
+            Ok(()) => Ok(is_at(&file, &path).then_some(Making { path, _lock: file })),
+            Err(fs::TryLockError::Error(error)) => Err(ImageError::io("lock", &path)(error)),
+            Err(fs::TryLockError::WouldBlock) => {
+                waits();
+                file.lock().map_err(ImageError::io("lock", &path))?;
+                Ok(None)
+            }
+        }
     }
 
     /// Removes what killed writers left, unless somebody is writing now.
@@ -184,6 +207,28 @@ impl Directories {
 
 fn open_lock(path: &Path) -> io::Result<File> {
     OpenOptions::new().write(true).create(true).truncate(false).open(path)
+}
+
+/// The sole right to make a file. The kernel releases it when the process dies; the lock's file is swept then.
+#[derive(Debug)]
+pub(super) struct Making {
+    path: PathBuf,
+    _lock: File,
+}
+
+impl Drop for Making {
+    fn drop(&mut self) {
+        // Before the lock is released, so that who has waited sees that it is over. What stays is swept.
+        drop(fs::remove_file(&self.path));
+    }
+}
+
+/// Whether an open file is still the one of this name.
+fn is_at(file: &File, path: &Path) -> bool {
+    match (file.metadata(), fs::metadata(path)) {
+        (Ok(ours), Ok(now)) => (ours.dev(), ours.ino()) == (now.dev(), now.ino()),
+        _ => false,
+    }
 }
 
 /// A file under a temporary name, removed when it is dropped unpublished.

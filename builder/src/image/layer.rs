@@ -138,14 +138,19 @@ impl Cache {
             return Err(other_content(layer.blob));
         }
         let path = self.dirs.expanded(layer.diff_id);
-        match VerifiedFile::open(&path, layer.diff_id, None) {
-            Ok(file) => return Ok(file),
-            // Not there yet, or damaged since: made again from the blob.
-            Err(VerifyError::Fault(_)) => {}
-            Err(VerifyError::Io(error)) => return Err(ImageError::io("read", &path)(error)),
-        }
-        let limit = most_expanded(layer.size, MAX_LAYER);
         let _adding = self.dirs.lock_adding()?;
+        let _making = loop {
+            match VerifiedFile::open(&path, layer.diff_id, None) {
+                Ok(file) => return Ok(file),
+                // Not there yet, or damaged since: made again from the blob.
+                Err(VerifyError::Fault(_)) => {}
+                Err(VerifyError::Io(error)) => return Err(ImageError::io("read", &path)(error)),
+            }
+            if let Some(making) = self.dirs.lock_making(layer.diff_id, &mut || {})? {
+                break making;
+            }
+        };
+        let limit = most_expanded(layer.size, MAX_LAYER);
         let mut expanded = compression
             .expand(blob.stretch(0, blob.len()))
             .map_err(|error| unusable(format!("cannot be expanded: {error}")))?;

@@ -243,3 +243,49 @@ fn a_registry_that_is_not_there_is_named_with_what_to_do() {
     );
     assert!(said.contains("--mirror"), "{said}");
 }
+
+#[test]
+fn of_two_that_pull_the_same_layer_at_once_one_waits_and_finds_it() {
+    use std::io::{BufRead, BufReader};
+    use std::process::Stdio;
+    use std::sync::mpsc::{Receiver, Sender, channel};
+    use std::sync::{Arc, Mutex};
+    use std::time::Duration;
+
+    let image = Image::new("amd64", &[&long()]);
+    let (served, home) = (image.clone(), Home::new());
+    let (waits, waited): (Sender<()>, Receiver<()>) = channel();
+    let (waited, layers) = (Mutex::new(waited), Arc::new(AtomicUsize::new(0)));
+    let count = Arc::clone(&layers);
+    let fake = Fake::new(move |request| {
+        if request.path.ends_with(&digest(&served.layers[0])) {
+            count.fetch_add(1, Ordering::Relaxed);
+            // The layer comes when the other one is waiting for it.
+            waited.lock().unwrap().recv_timeout(Duration::from_secs(60)).unwrap();
+        }
+        honest(&served, request)
+    });
+    let url = fake.url();
+    let pulls: Vec<_> = (0..2)
+        .map(|_| {
+            let mut pull = home.command(&pull(&url, "a.example/x:1"));
+            let mut child = pull.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+            let lines = BufReader::new(child.stderr.take().unwrap()).lines().map_while(Result::ok);
+            let waits = waits.clone();
+            let reader = std::thread::spawn(move || {
+                for line in lines {
+                    if line.contains("layer") && line.contains("brought by another lkb") {
+                        waits.send(()).unwrap();
+                    }
+                }
+            });
+            (child, reader)
+        })
+        .collect();
+    for (mut child, reader) in pulls {
+        reader.join().unwrap();
+        assert!(child.wait().unwrap().success());
+    }
+    assert_eq!(layers.load(Ordering::Relaxed), 1, "the layer is sent once");
+    assert_eq!(home.blobs(), image.cached());
+}

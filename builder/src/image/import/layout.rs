@@ -88,9 +88,14 @@ impl Import<'_> {
         if size > limit {
             return Err(self.refuse(&format!("blob {digest} has {size} bytes, more than {limit}")));
         }
-        if VerifiedFile::open(&self.cache.dirs.blob(digest), digest, Some(size)).is_ok() {
-            return Ok(());
-        }
+        let _making = loop {
+            if VerifiedFile::open(&self.cache.dirs.blob(digest), digest, Some(size)).is_ok() {
+                return Ok(());
+            }
+            if let Some(making) = self.cache.dirs.lock_making(digest, &mut || {})? {
+                break making;
+            }
+        };
         let (mut content, len) = self
             .source
             .get(&blob_name(digest))?

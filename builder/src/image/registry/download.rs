@@ -39,10 +39,17 @@ pub(super) fn download(
 ) -> Result<u64, Reason> {
     let Wanted { what, digest, size } = *wanted;
     let path = dirs.blob(digest);
-    if VerifiedFile::open(&path, digest, Some(size)).is_ok() {
-        count(session, wanted, size);
-        return Ok(0);
-    }
+    let _making = loop {
+        if VerifiedFile::open(&path, digest, Some(size)).is_ok() {
+            count(session, wanted, size);
+            return Ok(0);
+        }
+        let mut waits =
+            || session.say(&format!("{what} {digest} is being brought by another lkb; waiting for it"));
+        if let Some(making) = dirs.lock_making(digest, &mut waits)? {
+            break making;
+        }
+    };
     let mut part = Hashing::new(dirs.create().map_err(Reason::from)?);
     let mut attempts = Attempts::default();
     let mut before = 0;

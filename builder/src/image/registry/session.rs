@@ -121,6 +121,11 @@ impl<'a> Session<'a> {
         }
     }
 
+    /// Tells what takes time.
+    pub(super) fn say(&self, what: &str) {
+        self.meter.note(what);
+    }
+
     /// Waits, and says so, if there is hope; says whether there was.
     pub(super) fn waits(&self, attempts: &mut Attempts, trouble: &Trouble) -> bool {
         let Some(pause) = trouble.passing.and_then(|asked| attempts.pause(asked)) else { return false };
