@@ -6,6 +6,7 @@ use std::io;
 use serde::Serialize;
 
 use crate::config::Config;
+use crate::diff::Listing;
 use crate::image::Digest;
 use crate::output::Machine;
 use crate::tree::{Content, Kind, Location, Node, display};
@@ -91,6 +92,36 @@ impl Inventory {
 }
 
 /// Every item, with nothing in it yet.
+impl Inventory {
+    /// Takes the inventory of what was built, by the place where things are.
+    #[must_use]
+    pub fn of_listing(listing: &Listing) -> Self {
+        let mut places: BTreeMap<(String, Option<String>), Share> = BTreeMap::new();
+        let mut total = Share::default();
+        for (path, bytes) in listing.files() {
+            places.entry(place(path)).or_default().add(bytes);
+            total.add(bytes);
+        }
+        let items = places.into_iter().map(|((item, name), share)| Item { item, name, image: None, share });
+        Self { items: items.collect(), total, copies: Share::default() }
+    }
+}
+
+/// The place of a path: a container, a volume, what the boot loader or the kernel has, or the machine's own root.
+fn place(path: &[u8]) -> (String, Option<String>) {
+    let parts: Vec<&[u8]> = path.split(|byte| *byte == b'/').collect();
+    match parts.as_slice() {
+        [b"containers", kind, name, _, ..] => (display_part(kind), Some(display_part(name))),
+        [b"boot", _, ..] => ("boot".into(), None),
+        [b"lib", b"modules", ..] | [b"usr", b"lib", b"modules", ..] => ("modules".into(), None),
+        _ => ("root".into(), None),
+    }
+}
+
+fn display_part(part: &[u8]) -> String {
+    part.escape_ascii().to_string()
+}
+
 fn items(config: &Config) -> BTreeMap<Location, Item> {
     let mut items = BTreeMap::new();
     let mut add = |location, name: Option<&str>, image: Option<&str>| {
@@ -189,6 +220,21 @@ mod tests {
 
     fn content(text: &str) -> Kind {
         Kind::File(text.as_bytes().into())
+    }
+
+    #[test]
+    fn what_was_built_is_counted_by_its_place() {
+        for (path, item, name) in [
+            ("containers/services/web/lower/bin/a", "services", Some("web")),
+            ("containers/onboot/000-a/config.json", "onboot", Some("000-a")),
+            ("containers/volumes/v/lower/x", "volumes", Some("v")),
+            ("boot/kernel", "boot", None),
+            ("usr/lib/modules/6/a.ko", "modules", None),
+            ("containers/services", "root", None),
+            ("sbin/init", "root", None),
+        ] {
+            assert_eq!(place(path.as_bytes()), (item.to_owned(), name.map(str::to_owned)), "{path}");
+        }
     }
 
     #[test]

@@ -11,7 +11,7 @@
 //! | [`sbom`] | which packages images hold, as SPDX | image, tree |
 //! | [`build`] | config + images → a [`output::Machine`] | all above, output |
 //! | [`diff`] | what is different between two root filesystems | image, tree, output |
-//! | [`inventory`] | what is in a machine, by where it came from | config, tree, output |
+//! | [`inventory`] | what is in a machine, by where it came from | config, tree, output, diff |
 //! | [`output`] | a machine → files, one module a format | tree, stage |
 //! | [`openstack`] | OpenStack's interfaces | image (secrets) |
 //! | [`push`] | brings what was built to where it runs | openstack, event |

@@ -9,8 +9,8 @@ use crate::diff::{self, Listing};
 
 /// Show what is different between two images
 ///
-/// Each is a configuration (.yml, .yaml, or - for standard input), which is assembled as `lkb build` does it, or a
-/// tar archive, such as `lkb build --format tar` writes. Lines start with + for what only the second has, - for what
+/// Each is a configuration (.yml, .yaml, or - for standard input), which is assembled as `lkb build` does it, a tar
+/// archive, such as `lkb build --format tar` writes, or an initrd. Lines start with + for what only the second has, - for what
 /// only the first has, ~ for what is different: type, mode, owner, size, content, links and attributes, not times.
 ///
 /// The exit status is diff(1)'s: 0 when nothing is different, 1 when something is, 2 when that cannot be told;
@@ -21,7 +21,11 @@ pub struct Options {
     #[arg(long, default_value = super::host_arch())]
     pub arch: String,
 
-    /// The first: a configuration or a tar archive
+    /// Ask the registries for images that the cache does not have
+    #[arg(long)]
+    pub pull: bool,
+
+    /// The first: a configuration, a tar archive or an initrd
     #[arg(value_name = "A")]
     pub before: PathBuf,
 
@@ -60,11 +64,9 @@ fn listing(
     let yaml =
         |extension: &std::ffi::OsStr| ["yml", "yaml"].iter().any(|y| extension.eq_ignore_ascii_case(y));
     if file != Path::new("-") && !source::is_url(file) && !file.extension().is_some_and(yaml) {
-        return Ok(Listing::of_archive(file)?);
+        return Ok(Listing::of_file(file)?);
     }
     let mut config = context.load(&[source::read(file, &context.certificates)?])?;
-    let cache = context.cache()?;
-    crate::build::take_local(&mut config, &cache)?;
-    let machine = crate::build::assemble(&config, &cache, &options.arch, &super::sbom::plain_build()?)?;
+    let machine = context.assemble(&mut config, &options.arch, options.pull)?;
     Ok(Listing::of_machine(&file.display().to_string(), &machine))
 }

@@ -5,11 +5,13 @@ use std::path::PathBuf;
 
 use super::source::{self, Fault, SourceError};
 use super::{Context, Outcome, SUCCESS};
+use crate::diff::Listing;
 use crate::inventory::{Inventory, Item, Share};
 
-/// Show what would be in an image, by where it comes from and by size
+/// Show what is in an image, by where it comes from and by size
 ///
-/// The machine is assembled as `lkb build` does it, and nothing is written. Sizes are those of the files, before
+/// One FILE may be what was built: an uncompressed tar archive or an initrd, which is shown by the places in it. Of
+/// configurations, the machine is assembled as `lkb build` does it, and nothing is written. Sizes are those of the files, before
 /// anything is compressed.
 #[derive(Debug, clap::Args)]
 pub struct Options {
@@ -21,29 +23,28 @@ pub struct Options {
     #[arg(long, default_value = super::host_arch())]
     pub arch: String,
 
-    /// The configurations, merged from left to right; - is standard input
+    /// Ask the registries for images that the cache does not have
+    #[arg(long)]
+    pub pull: bool,
+
+    /// The configurations, merged from left to right, or an image; - is standard input
     #[arg(required = true, value_name = "FILE")]
     pub files: Vec<PathBuf>,
 }
 
-/// A file that is no configuration.
-#[derive(Debug, thiserror::Error)]
-#[error(
-    "cannot inspect {name}: it is no configuration, and images that were built cannot be looked into yet; \
-     inspect the YAML that it was built from"
-)]
-struct NoConfiguration {
-    name: String,
-    source: Fault,
-}
-
 pub fn run(options: &Options, context: &Context) -> Outcome {
-    let sources = source::read_all(&options.files, &context.certificates).map_err(explain)?;
-    let mut config = context.load(&sources)?;
-    let cache = context.cache()?;
-    crate::build::take_local(&mut config, &cache)?;
-    let machine = crate::build::assemble(&config, &cache, &options.arch, &super::sbom::plain_build()?)?;
-    let mut inventory = Inventory::of(&machine, &config)?;
+    let mut inventory = match source::read_all(&options.files, &context.certificates) {
+        Ok(sources) => {
+            let mut config = context.load(&sources)?;
+            let machine = context.assemble(&mut config, &options.arch, options.pull)?;
+            Inventory::of(&machine, &config)?
+        }
+        // No text: it is something that was built.
+        Err(SourceError { fault: Fault::Large | Fault::NotText { .. }, .. }) if options.files.len() == 1 => {
+            Inventory::of_listing(&Listing::of_file(&options.files[0])?)
+        }
+        Err(error) => return Err(error.into()),
+    };
     if options.by_size {
         inventory.items.sort_by_key(|item| std::cmp::Reverse(item.share.bytes));
     }
@@ -59,15 +60,6 @@ pub fn run(options: &Options, context: &Context) -> Outcome {
         }
     }
     SUCCESS
-}
-
-fn explain(error: SourceError) -> Box<dyn std::error::Error + Send + Sync> {
-    match error.fault {
-        Fault::Large | Fault::NotText { .. } => {
-            NoConfiguration { name: error.name, source: error.fault }.into()
-        }
-        _ => error.into(),
-    }
 }
 
 /// The lines, the heading first.

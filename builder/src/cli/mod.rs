@@ -29,10 +29,12 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
+use crate::build::{self as build_images, When};
 use crate::config::{self, Config, ConfigError, Loaded, Source};
 use crate::event::{Event, Work};
 use crate::image::Cache;
 use crate::image::registry::{Keychain, Mirrors, Registries};
+use crate::output::Machine;
 use crate::pkg::Resolver;
 
 use terminal::{Terminal, Verbosity};
@@ -181,6 +183,23 @@ impl Context {
         let done = run()?;
         self.terminal.tell(Event::Finished { work, name, bytes: None, digest: None });
         Ok(done)
+    }
+
+    /// The machine of a configuration; with `pull`, images are brought that the cache does not have.
+    fn assemble(
+        &self,
+        config: &mut Config,
+        arch: &str,
+        pull: bool,
+    ) -> Result<Machine, Box<dyn Error + Send + Sync>> {
+        let cache = self.cache()?;
+        build_images::take_local(config, &cache)?;
+        let choices = sbom::plain_build()?;
+        if pull {
+            let registries = self.registries()?;
+            build_images::fetch(config, &cache, arch, &registries, When::Missing, &choices.trust)?;
+        }
+        Ok(build_images::assemble(config, &cache, arch, &choices)?)
     }
 
     /// The image cache, opened.

@@ -3,9 +3,12 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read};
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
 
+use nix::fcntl::OFlag;
+
+use super::initrd;
 use crate::image::{ArchiveError, Digest, EntryKind, Hashing, entries};
 use crate::output::Machine;
 use crate::tree::{Content, Kind, Node, PathError, TreePath, clean, display};
@@ -33,13 +36,21 @@ pub enum ListingError {
     },
     /// It is none, or broken.
     #[error(
-        "{name} {source}; what can be compared are configurations (.yml, .yaml) and uncompressed tar archives"
+        "{name} {source}; what can be looked into are configurations (.yml, .yaml), uncompressed tar archives and initrds"
     )]
     Archive {
         /// Its name.
         name: String,
         /// Why.
         source: ArchiveError,
+    },
+    /// It begins like an initrd, and is none.
+    #[error("{name} is no initrd that can be read: {source}")]
+    Initrd {
+        /// Its name.
+        name: String,
+        /// Why not.
+        source: io::Error,
     },
     /// An entry has a name that is no path.
     #[error("{name}: {source}")]
@@ -169,17 +180,62 @@ impl Listing {
         Self { name: name.to_owned(), entries, archive: None }
     }
 
-    /// What an uncompressed tar archive holds.
+    /// What a file that was built holds: an uncompressed tar archive, or an initrd.
     ///
     /// # Errors
-    /// When it cannot be read, or is no such archive.
-    pub fn of_archive(path: &Path) -> Result<Self, ListingError> {
-        let name = path.display().to_string();
-        let opened = File::open(path).and_then(|file| match file.metadata()? {
-            metadata if metadata.is_file() => Ok((file, metadata.len())),
-            _ => Err(io::Error::other("it is not a regular file")),
+    /// When it cannot be read, or is something else.
+    pub fn of_file(path: &Path) -> Result<Self, ListingError> {
+        let mut start = Vec::new();
+        let read = File::open(path).and_then(|file| match file.metadata()?.is_file() {
+            true => file.take(4).read_to_end(&mut start),
+            false => Err(io::Error::other("it is not a regular file")),
         });
-        let (file, len) = opened.map_err(|source| ListingError::Open { name: name.clone(), source })?;
+        read.map_err(|source| ListingError::Open { name: path.display().to_string(), source })?;
+        // gzip (RFC 1952), zstd (RFC 8878), cpio.
+        match start.as_slice() {
+            [0x1f, 0x8b, ..] | [0x28, 0xb5, 0x2f, 0xfd] | b"0707" => Self::of_initrd(path),
+            _ => Self::of_archive(path),
+        }
+    }
+
+    fn of_initrd(path: &Path) -> Result<Self, ListingError> {
+        let name = path.display().to_string();
+        let failed = |source| ListingError::Initrd { name: name.clone(), source };
+        // It has no name, and is gone when it is closed.
+        let mut options = File::options();
+        options.read(true).write(true).custom_flags(OFlag::O_TMPFILE.bits()).mode(0o600);
+        let mut contents = options.open(std::env::temp_dir()).map_err(failed)?;
+        let read = File::open(path).and_then(|file| initrd::read(file, &mut contents)).map_err(failed)?;
+        let mut entries = BTreeMap::new();
+        for entry in read {
+            let bad = |source| ListingError::Path { name: name.clone(), source };
+            let path = clean(&entry.path).map_err(bad)?;
+            if path.is_empty() {
+                continue;
+            }
+            let what = match (entry.mode & 0o170_000, entry.content) {
+                (0o040_000, _) => What::Directory,
+                (0o020_000, _) => What::Device(entry.device),
+                (0o060_000, _) => What::Disk(entry.device),
+                (0o010_000, _) => What::Pipe,
+                (_, initrd::Content::Target(target)) => What::Symlink(target),
+                (_, initrd::Content::File { offset, len }) => What::File(Bytes::Archived { offset, len }),
+            };
+            let link_to = entry.link_to.map(|name| clean(&name).map_err(bad)).transpose()?;
+            let (mode, uid, gid) = (entry.mode & 0o7777, entry.uid, entry.gid);
+            // A later archive replaces what an earlier one has, as the kernel does.
+            entries.insert(path, Listed { what, mode, uid, gid, xattrs: BTreeMap::new(), link_to });
+        }
+        let mut listing = Self { name, entries, archive: Some(contents) };
+        listing.put_links_in_order();
+        Ok(listing)
+    }
+
+    /// What an uncompressed tar archive holds.
+    fn of_archive(path: &Path) -> Result<Self, ListingError> {
+        let name = path.display().to_string();
+        let opened = File::open(path).and_then(|file| Ok((file.metadata()?.len(), file)));
+        let (len, file) = opened.map_err(|source| ListingError::Open { name: name.clone(), source })?;
         let archived =
             entries(&file, 0, len).map_err(|source| ListingError::Archive { name: name.clone(), source })?;
         let mut listing = Self { name, entries: BTreeMap::new(), archive: Some(file) };
@@ -232,6 +288,15 @@ impl Listing {
                 }
             }
         }
+    }
+
+    /// Every entry but directories, with its bytes: those of a file with several names are with its first.
+    pub fn files(&self) -> impl Iterator<Item = (&TreePath, u64)> {
+        self.entries.iter().filter_map(|(path, entry)| match &entry.what {
+            What::Directory => None,
+            What::File(bytes) if entry.link_to.is_none() => Some((path, bytes.len())),
+            _ => Some((path, 0)),
+        })
     }
 
     pub(super) fn entries(&self) -> impl Iterator<Item = (&TreePath, &Listed)> {

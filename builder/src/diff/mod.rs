@@ -2,6 +2,7 @@
 //!
 //! Times are not compared: images keep those of the files' making, which say nothing about what runs.
 
+mod initrd;
 mod listing;
 
 use std::collections::BTreeMap;
