@@ -16,6 +16,7 @@
 mod data_disk;
 mod detached;
 mod examples;
+mod expect;
 mod faults;
 mod formats;
 mod hardened;
