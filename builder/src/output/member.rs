@@ -1,6 +1,6 @@
 //! Members of tar archives that the builder makes itself.
 
-use std::io;
+use std::io::{self, Read, Write};
 
 use ::tar::{EntryType, Header};
 
@@ -30,4 +30,17 @@ pub(super) fn header(mut header: Header, name: &str, size: u64) -> io::Result<He
 pub(super) fn padding(size: u64) -> &'static [u8] {
     let len = (BLOCK - size % BLOCK) % BLOCK;
     &END[..len as usize]
+}
+
+/// Writes a whole member; `content` must have `len` bytes.
+pub(super) fn append(out: &mut dyn Write, name: &str, content: &mut dyn Read, len: u64) -> io::Result<()> {
+    out.write_all(header(Header::new_ustar(), name, len)?.as_bytes())?;
+    let copied = io::copy(&mut content.take(len), out)?;
+    if copied != len {
+        return Err(io::Error::new(
+            io::ErrorKind::UnexpectedEof,
+            format!("it was announced with {len} bytes, and {copied} came"),
+        ));
+    }
+    out.write_all(padding(len))
 }

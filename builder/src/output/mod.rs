@@ -43,6 +43,7 @@ mod qcow2_efi;
 mod raw_bios;
 mod raw_efi;
 mod raw_hybrid;
+mod rpi3;
 mod settings;
 mod shared;
 mod sparse;
@@ -87,6 +88,7 @@ pub use qcow2_efi::Qcow2Efi;
 pub use raw_bios::RawBios;
 pub use raw_efi::RawEfi;
 pub use raw_hybrid::RawHybrid;
+pub use rpi3::Rpi3;
 pub use settings::{FileSystem, Root, Settings};
 pub use tar::Tar;
 pub use tar_kernel_initrd::TarKernelInitrd;
@@ -175,6 +177,7 @@ pub static FORMATS: &[&dyn Format] = &[
     &IsoEfiInitrd,
     &KubeVirt,
     &Firecracker,
+    &Rpi3,
     &Aws,
     &Gcp,
     &Vhd,

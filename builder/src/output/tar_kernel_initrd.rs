@@ -1,9 +1,7 @@
 //! `tar-kernel-initrd`: what `kernel+initrd` makes, in one file.
 
 use std::fs::File;
-use std::io::{self, BufWriter, Read, Write};
-
-use ::tar::Header;
+use std::io::{BufWriter, Read, Write};
 
 use super::{Format, Job, OutputError, member};
 
@@ -41,7 +39,7 @@ impl Format for TarKernelInitrd {
             ("cmdline", &mut machine.cmdline.as_bytes(), machine.cmdline.len() as u64),
         ];
         for (name, content, len) in parts {
-            append(&mut out, name, content, len).map_err(|source| OutputError::Copy {
+            member::append(&mut out, name, content, len).map_err(|source| OutputError::Copy {
                 path: name.into(),
                 origin: machine.boot.to_string(),
                 into: path.display().to_string(),
@@ -50,16 +48,4 @@ impl Format for TarKernelInitrd {
         }
         out.write_all(&member::END).and_then(|()| out.flush()).map_err(OutputError::io("write", &path))
     }
-}
-
-fn append(out: &mut dyn Write, name: &str, content: &mut dyn Read, len: u64) -> io::Result<()> {
-    out.write_all(member::header(Header::new_ustar(), name, len)?.as_bytes())?;
-    let copied = io::copy(&mut content.take(len), out)?;
-    if copied != len {
-        return Err(io::Error::new(
-            io::ErrorKind::UnexpectedEof,
-            format!("it was announced with {len} bytes, and {copied} came"),
-        ));
-    }
-    out.write_all(member::padding(len))
 }
