@@ -7,7 +7,7 @@ use super::{Context, Outcome, SUCCESS, source};
 use crate::build::{self, When};
 use crate::event::Work;
 use crate::image::engine::Engine;
-use crate::output::{self, FileSystem, Format, Machine, Settings, vmlinux};
+use crate::output::{self, Compression, FileSystem, Format, Machine, Settings, vmlinux};
 use crate::size::Size;
 use crate::spec::Profile;
 use crate::trust::Policy;
@@ -39,6 +39,10 @@ pub struct Options {
     /// [default: squashfs with kernels that mount it by themselves, else initrd]
     #[arg(long, value_enum, value_name = "WHERE")]
     pub root: Option<Root>,
+
+    /// How initrds are compressed [default: zstd with kernels that unpack it, else gzip]
+    #[arg(long, value_enum, value_name = "METHOD")]
+    pub compress: Option<Compress>,
 
     /// The architecture that the image is for
     #[arg(long, default_value = super::host_arch())]
@@ -85,6 +89,19 @@ pub enum Root {
     Squashfs,
     /// In a partition that is not compressed
     Erofs,
+}
+
+/// How initrds are compressed.
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+pub enum Compress {
+    /// For every kernel
+    Gzip,
+    /// Smaller, and unpacked faster
+    Zstd,
+    /// Larger, and unpacked fastest
+    Lz4,
+    /// Not at all
+    None,
 }
 
 pub fn run(options: &Options, context: &Context) -> Outcome {
@@ -146,7 +163,13 @@ impl Options {
             Root::Squashfs => output::Root::Partition(FileSystem::Squashfs),
             Root::Erofs => output::Root::Partition(FileSystem::Erofs),
         });
-        Settings { size: self.size.bytes(), root }
+        let compression = self.compress.map(|compress| match compress {
+            Compress::Gzip => Compression::Gzip,
+            Compress::Zstd => Compression::Zstd,
+            Compress::Lz4 => Compression::Lz4,
+            Compress::None => Compression::None,
+        });
+        Settings { size: self.size.bytes(), root, compression }
     }
 
     fn prefix(&self) -> String {

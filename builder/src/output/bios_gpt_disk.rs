@@ -8,7 +8,7 @@
 //! | then | the root filesystem, and room |
 //! | the last 33 | GPT again |
 //!
-//! GRUB has the sectors of kernel and initrd, as on `raw-hybrid`: it needs to know no file system.
+//! GRUB has the sectors of kernel and initrd in their partition, as on `raw-hybrid`: it needs to know no file system.
 
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom, Write};
@@ -88,7 +88,7 @@ pub(super) fn write(
     let layout = Layout::read(&mut partition).map_err(BiosDiskError::Write)?;
     let mut sectors = |name: &str, len: u64| {
         let at = layout.start_of(&mut partition, &name.to_ascii_uppercase()).map_err(BiosDiskError::Write)?;
-        Ok::<_, BiosDiskError>(format!("{}+{}", (START + at) / SECTOR, len.div_ceil(SECTOR)))
+        Ok::<_, BiosDiskError>(format!("{}+{}", at / SECTOR, len.div_ceil(SECTOR)))
     };
     let (kernel, initrd) = (sectors(KERNEL, kernel_len)?, sectors(INITRD, initrd_len)?);
     let entry = LinuxEntry {

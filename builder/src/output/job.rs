@@ -11,7 +11,7 @@ use crate::image::Cache;
 
 use super::on_disk::{self, RootImage};
 use super::pending::{self, Claim, PendingFile};
-use super::{FileSystem, Format, Machine, OutputError, Settings, initrd};
+use super::{Compression, FileSystem, Format, Machine, OutputError, Settings, initrd, kernel_image};
 
 /// What the formats of one build share.
 pub struct Job<'a> {
@@ -164,12 +164,22 @@ impl<'a> Job<'a> {
         let file = self.scratch(&format!("{}-initrd", self.name))?;
         let path = file.path().to_owned();
         let mut out = BufWriter::with_capacity(1 << 20, file);
-        let kept = initrd::write(self.machine, self.cache, &mut out)?;
+        let kept = initrd::write(self.machine, self.compression()?, self.cache, &mut out)?;
         out.flush().map_err(OutputError::io("write", &path))?;
         if let Some(warning) = kept.warning("an initrd") {
             self.warn(warning);
         }
         Ok(self.initrd.get_or_init(|| path))
+    }
+
+    /// How initrds are compressed: as the user wants it, else by zstd where the kernel can unpack that, else by gzip.
+    pub(super) fn compression(&self) -> Result<Compression, OutputError> {
+        if let Some(compression) = self.settings.compression {
+            return Ok(compression);
+        }
+        let Some(kernel) = &self.machine.kernel else { return Ok(Compression::Gzip) };
+        let zstd = kernel_image::unpacks_zstd(kernel, self.cache)?;
+        Ok(if zstd { Compression::Zstd } else { Compression::Gzip })
     }
 
     /// The root filesystem as a file system. Made once, for all formats.

@@ -137,7 +137,7 @@ pub(super) fn write_first_stage(
 ) -> Result<(), OutputError> {
     let modules = [&stage::DISKS[..], &[file_system.name()]].concat();
     let root = stage::first_stage(&job.machine.root, &modules).map_err(unfit(format))?;
-    initrd::write(&beside(job.machine, root), job.cache, out).map(drop)
+    initrd::write(&beside(job.machine, root), job.compression()?, job.cache, out).map(drop)
 }
 
 /// Writes an initrd without files, for kernels that mount the root by themselves: microcode, if there is any.

@@ -1,5 +1,7 @@
 //! What the user may choose about a build, for all of its formats.
 
+use super::Compression;
+
 /// What the user may choose about a build, for all of its formats.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Settings {
@@ -7,6 +9,8 @@ pub struct Settings {
     pub size: u64,
     /// Where a disk has the root filesystem; without, a partition where the kernel can mount one by itself, else the initrd.
     pub root: Option<Root>,
+    /// How initrds are compressed; without, as small as the kernel can unpack it.
+    pub compression: Option<Compression>,
 }
 
 /// Where a disk has the root filesystem.

@@ -28,7 +28,7 @@ fn formats() -> Vec<&'static dyn Format> {
 }
 
 fn sized(size: u64) -> Settings {
-    Settings { size, ..Settings::default() }
+    Settings { size, root: None, compression: Some(Compression::Zstd) }
 }
 
 fn origin(location: Location) -> Arc<Origin> {

@@ -83,6 +83,35 @@ impl Drop for Ended {
     }
 }
 
+#[test]
+fn disks_boot_from_a_root_in_a_partition_by_bios_and_by_efi() {
+    for (root, format, file, uefi) in
+        [("squashfs", "raw-bios", "minimal-bios.img", false), ("erofs", "raw-efi", "minimal-efi.img", true)]
+    {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        // A kernel that is told to be quiet keeps from the console where the root is.
+        let loud = dir.path().join("loud.yml");
+        std::fs::write(&loud, "kernel:\n  cmdline: console=ttyS0\n").expect("writing a configuration");
+        build_with(&["--root", root], dir.path(), format, &[loud.to_str().expect("a UTF-8 path")]);
+        let setup = Setup { uefi, ..Setup::default() };
+        let vm = Vm::boot(&dir.path().join(file), dir.path(), &setup);
+        let line = vm.wait("/ is /dev/vda");
+        assert!(line.contains(root) && line.contains("lkb root"), "{line}");
+        go_on(vm);
+    }
+}
+
+/// zstd is what all others boot with.
+#[test]
+fn a_kernel_unpacks_initrds_of_every_compression() {
+    for compression in ["gzip", "lz4", "none"] {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        build_with(&["--compress", compression], dir.path(), "kernel+initrd", &[]);
+        println!("booting {compression}");
+        boot(&dir.path().join("minimal"), dir.path(), &Setup::default());
+    }
+}
+
 fn boot_each(formats: &[(&str, &str)], setup: &Setup) {
     let dir = tempfile::tempdir().expect("a temporary directory");
     let mut names: Vec<&str> = formats.iter().map(|(format, _)| *format).collect();
@@ -102,15 +131,22 @@ fn boot_each(formats: &[(&str, &str)], setup: &Setup) {
 
 /// Builds the least machine in these formats.
 fn build(dir: &Path, formats: &str) {
+    build_with(&[], dir, formats, &[]);
+}
+
+fn build_with(options: &[&str], dir: &Path, formats: &str, more: &[&str]) {
     let out = dir.to_str().expect("a UTF-8 path");
     let args = ["build", "--format", formats, "--name", "minimal", "--dir", out, "examples/minimal.yml"];
-    let built = run_lkb(&args);
+    let built = run_lkb(&[&args[..], more, options].concat());
     assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
 }
 
 /// Boots it, and powers it off.
 fn boot(image: &Path, state: &Path, setup: &Setup) {
-    let mut vm = Vm::boot(image, state, setup);
+    go_on(Vm::boot(image, state, setup));
+}
+
+fn go_on(mut vm: Vm) {
     vm.wait("Welcome to LinuxKit");
     vm.wait("onboot ended");
     vm.press_power_button();

@@ -3,7 +3,9 @@
 //! The kernel unpacks any number of archives in a row, compressed or not, with zeros between them. So the tree is
 //! split into segments that change for different reasons, and a build compresses only what has changed.
 
+mod lz4;
 mod marks;
+mod method;
 mod plan;
 mod segment;
 
@@ -18,15 +20,22 @@ use std::thread;
 use crate::image::Cache;
 use crate::tree::Tree;
 
+pub use method::Compression;
+
 use super::lost::Lost;
 use super::{Machine, OutputError, cpio};
 
 /// Writes the microcode, uncompressed and first as the kernel wants it, and the root filesystem.
-pub(super) fn write(machine: &Machine, cache: &Cache, out: &mut dyn Write) -> Result<Lost, OutputError> {
+pub(super) fn write(
+    machine: &Machine,
+    method: Compression,
+    cache: &Cache,
+    out: &mut dyn Write,
+) -> Result<Lost, OutputError> {
     write_microcode(machine, out)?;
     // The microcode ends where anything may begin.
     let mut out = Padded { out, written: 0 };
-    write_segments(&super::shared::share(&machine.root)?, cache, &mut out)?;
+    write_segments(&super::shared::share(&machine.root)?, method, cache, &mut out)?;
     Ok(Lost::attributes_of(&machine.root))
 }
 
@@ -47,7 +56,13 @@ pub(super) fn write_microcode(machine: &Machine, out: &mut dyn Write) -> Result<
 
 /// Compresses, or takes from the cache, on all cores; writes in order. The bytes do not depend on the number of
 /// cores: each segment is one frame made by one thread.
-fn write_segments(tree: &Tree, cache: &Cache, out: &mut Padded<'_>) -> Result<(), OutputError> {
+fn write_segments(
+    tree: &Tree,
+    method: Compression,
+    cache: &Cache,
+    out: &mut Padded<'_>,
+) -> Result<(), OutputError> {
+    out.write_all(method.start()).map_err(failed)?;
     let marks = marks::Marks::of(tree);
     let segments = plan::plan(tree, marks.as_ref())?;
     let next = AtomicUsize::new(0);
@@ -61,7 +76,7 @@ fn write_segments(tree: &Tree, cache: &Cache, out: &mut Padded<'_>) -> Result<()
                     let at = next.fetch_add(1, Ordering::Relaxed);
                     let Some(segment) = segments.get(at) else { return };
                     // Nobody listens any more after an error.
-                    if sender.send((at, segment::compressed(segment, cache))).is_err() {
+                    if sender.send((at, segment::compressed(segment, method, cache))).is_err() {
                         return;
                     }
                 }
@@ -74,7 +89,9 @@ fn write_segments(tree: &Tree, cache: &Cache, out: &mut Padded<'_>) -> Result<()
             waiting.insert(at, bytes?);
             while let Some(bytes) = waiting.remove(&written) {
                 out.write_all(&bytes).map_err(failed)?;
-                out.pad()?;
+                if method.pads() {
+                    out.pad()?;
+                }
                 written += 1;
             }
         }

@@ -6,46 +6,48 @@ use crate::image::{Cache, Digest, Hashing};
 use crate::tree::{Content, Kind, display};
 
 use super::super::{OutputError, cpio};
+use super::method::Compression;
 use super::plan::{Body, Entry, Segment};
 
-/// Beyond this level bytes are dear. The LDAP example: 11 makes 59.77 MB and 12 59.75 MB, a tenth slower; when it had 180 MB,
-/// 12 made 66.8 MB in 5 s on two cores, 15 made 66.2 MB in 16 s, 17 made 63.2 MB in 37 s.
-const LEVEL: i32 = 11;
-/// How far back it looks for repetitions, as a power of two: half of the segment, but at most 64 MiB. While it unpacks, the
-/// kernel needs so much memory beside the files, which decides how little a machine can boot with; it allows 128 MiB (Linux,
-/// lib/decompress_unzstd.c, `ZSTD_WINDOWSIZE_MAX`). The LDAP example: all of the segment makes 55.6 MB, half of it
-/// 57.3 MB, a quarter 60.0 MB, with one segment for each image.
-const WINDOW_LOG: std::ops::RangeInclusive<u32> = 20..=26;
 /// Changes when the same entries shall become other bytes.
-const VERSION: u32 = 4;
+const VERSION: u32 = 5;
 
 /// The compressed archive, from the cache when it is there.
-pub(super) fn compressed(segment: &Segment<'_>, cache: &Cache) -> Result<Vec<u8>, OutputError> {
-    let key = key(segment);
+pub(super) fn compressed(
+    segment: &Segment<'_>,
+    method: Compression,
+    cache: &Cache,
+) -> Result<Vec<u8>, OutputError> {
+    let key = key(segment, method);
     if let Some(bytes) = cache.segment(key)? {
         return Ok(bytes);
     }
-    let bytes = compress(segment)?;
+    let bytes = method.compress(size(segment), |out| archive(segment, out).map_err(Failure::Archive));
+    let bytes = bytes.map_err(|failure| match failure {
+        Failure::Archive(error) => error,
+        Failure::Compress(source) => {
+            OutputError::Io { action: "compress", path: "a part of the initrd".into(), source }
+        }
+    })?;
     cache.store_segment(key, &bytes)?;
     Ok(bytes)
 }
 
-fn compress(segment: &Segment<'_>) -> Result<Vec<u8>, OutputError> {
-    let failed = |source| OutputError::Io { action: "compress", path: "a part of the initrd".into(), source };
-    let mut encoder = zstd::Encoder::new(Vec::new(), LEVEL).map_err(failed)?;
-    let size = segment.bytes + cpio::trailer_size();
-    encoder.window_log(window_log(size)).map_err(failed)?;
-    encoder.long_distance_matching(true).map_err(failed)?;
-    // The kernel then sees when a boot loader has read it wrong.
-    encoder.include_checksum(true).map_err(failed)?;
-    encoder.set_pledged_src_size(Some(size)).map_err(failed)?;
-    archive(segment, &mut encoder)?;
-    encoder.finish().map_err(failed)
+/// Why a segment cannot be compressed.
+enum Failure {
+    Archive(OutputError),
+    Compress(io::Error),
 }
 
-fn window_log(size: u64) -> u32 {
-    let half = size.next_power_of_two().trailing_zeros().saturating_sub(1);
-    half.clamp(*WINDOW_LOG.start(), *WINDOW_LOG.end())
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        Self::Compress(error)
+    }
+}
+
+/// Bytes of the archive.
+fn size(segment: &Segment<'_>) -> u64 {
+    segment.bytes + cpio::trailer_size()
 }
 
 /// Writes the uncompressed archive.
@@ -100,16 +102,15 @@ fn header(entry: &Entry<'_>) -> cpio::Header {
 
 /// The digest of everything that the compressed bytes follow from. Contents in the cache have been verified, so
 /// where they are says what they are.
-fn key(segment: &Segment<'_>) -> Digest {
+fn key(segment: &Segment<'_>, method: Compression) -> Digest {
     let mut key = Hashing::new(io::sink());
-    let window = window_log(segment.bytes + cpio::trailer_size());
-    let settings = [VERSION, LEVEL.unsigned_abs(), window, zstd::zstd_safe::version_number()];
     let mut add = |bytes: &[u8]| {
         // A sink takes everything; lengths keep neighbours apart.
         drop(key.write_all(&(bytes.len() as u64).to_le_bytes()));
         drop(key.write_all(bytes));
     };
-    add(&settings.map(u32::to_le_bytes).concat());
+    add(&VERSION.to_le_bytes());
+    add(&method.settings(size(segment)).map(u32::to_le_bytes).concat());
     for entry in &segment.entries {
         let header = header(entry);
         let (major, minor) = header.device;
