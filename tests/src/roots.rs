@@ -1,9 +1,8 @@
 //! Machines whose root is on a disk: a small initrd with init and the modules of disks, and the rest as a file system.
 
 use std::fs;
-use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use lkb::config::{self, PackageResolver, Source};
 use lkb::image::Cache;
@@ -15,21 +14,14 @@ use crate::root;
 
 /// The file system's UUID, of those that have one.
 pub const UUID: &str = "4c6b6200-0000-4000-8000-726f6f740001";
-/// The partition's UUID, where the root is in one.
-pub const PARTUUID: &str = "4c6b6200-0000-4000-8000-726f6f740002";
-/// The label of file system or partition.
+/// The file system's label, of those that have one.
 pub const LABEL: &str = "lkb root";
-
-/// Where a partition begins, in bytes.
-const PARTITION: u64 = 1 << 20;
 
 /// How the root lies on its disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// ext4 on the whole disk.
     Ext4,
-    /// squashfs in a partition of a GPT.
-    Squashfs,
     /// EROFS on the whole disk.
     Erofs,
     /// ISO 9660 with Rock Ridge, on the whole disk.
@@ -101,35 +93,9 @@ fn make(kind: Kind, tree: &Path, disk: &Path) {
             run("truncate", &["-s", "400M", image]);
             run("mkfs.ext4", &["-q", "-L", LABEL, "-U", UUID, "-d", tree, image]);
         }
-        Kind::Squashfs => {
-            let part = disk.with_extension("part");
-            run(
-                "mksquashfs",
-                &[tree, text(&part), "-quiet", "-noappend", "-comp", "zstd", "-Xcompression-level", "3"],
-            );
-            partition(disk, &part);
-        }
         Kind::Erofs => run("mkfs.erofs", &["--quiet", "-U", UUID, image, tree]),
         Kind::Iso => run("xorriso", &["-as", "mkisofs", "-quiet", "-R", "-V", LABEL, "-o", image, tree]),
     }
-}
-
-/// Puts a file system into the second partition of a GPT; in the first is nothing.
-fn partition(disk: &Path, content: &Path) {
-    let bytes = fs::read(content).expect("the file system");
-    let size = (bytes.len() as u64).next_multiple_of(PARTITION);
-    let file = fs::File::create(disk).expect("making the disk");
-    file.set_len(size + 3 * PARTITION).expect("giving the disk its size");
-    let script = format!(
-        "label: gpt\nstart=1MiB, size=1MiB\nstart=2MiB, size={}KiB, uuid={PARTUUID}, name=\"{LABEL}\"\n",
-        size >> 10
-    );
-    let child = Command::new("sfdisk").arg("--quiet").arg(disk).stdin(Stdio::piped()).spawn();
-    let mut child = child.expect("running sfdisk (package fdisk)");
-    child.stdin.take().expect("its input").write_all(script.as_bytes()).expect("writing to sfdisk");
-    assert!(child.wait().expect("waiting for sfdisk").success(), "sfdisk failed");
-    std::os::unix::fs::FileExt::write_all_at(&file, &bytes, 2 * PARTITION).expect("writing the file system");
-    fs::remove_file(content).expect("the file system alone goes");
 }
 
 /// The kernel, and the initrd that finds the root.

@@ -6,7 +6,6 @@ use std::time::{Duration, Instant};
 
 use crate::console::Console;
 use crate::image::run_lkb;
-use crate::roots::{Kind, PARTUUID, split};
 
 /// A built image.
 #[derive(Debug, Clone)]
@@ -24,35 +23,18 @@ impl Image {
     /// # Errors
     /// What `lkb` said.
     pub fn build(dir: &Path, name: &str, sources: &[&Path]) -> Result<Self, String> {
-        let mut args = vec![
-            "build",
-            "--format",
-            "kernel+initrd",
-            "--name",
-            name,
-            "--dir",
-            dir.to_str().ok_or("a path")?,
-        ];
-        for source in sources {
-            args.push(source.to_str().ok_or("a path")?);
-        }
-        let out = run_lkb(&args);
-        if !out.status.success() {
-            return Err(format!("lkb {}: {}", args.join(" "), String::from_utf8_lossy(&out.stderr)));
-        }
+        build(dir, "kernel+initrd", name, sources)?;
         Self::open(&dir.join(name), None)
     }
 
     /// Builds `source`, a path in the source tree, with its root on a disk.
     ///
     /// # Errors
-    /// When the kernel's command line cannot be read.
-    ///
-    /// # Panics
-    /// When it cannot be built.
+    /// What `lkb` said.
     pub fn build_on_disk(dir: &Path, source: &str) -> Result<Self, String> {
-        let split = split(source, dir, Kind::Squashfs, &format!("root=PARTUUID={PARTUUID}"));
-        Self::open(&split.prefix, Some(split.disk))
+        let name = "on-disk";
+        build(dir, "kernel+squashfs", name, &[Path::new(source)])?;
+        Self::open(&dir.join(name), Some(dir.join(format!("{name}-squashfs.img"))))
     }
 
     /// The files `PREFIX-kernel` and so on.
@@ -63,6 +45,19 @@ impl Image {
         let cmdline = cmdline.trim().to_string();
         Ok(Self { kernel: file("kernel"), initrd: file("initrd.img"), cmdline, root })
     }
+}
+
+fn build(dir: &Path, format: &str, name: &str, sources: &[&Path]) -> Result<(), String> {
+    let dir = dir.to_str().ok_or("a path")?;
+    let mut args = vec!["build", "--format", format, "--name", name, "--dir", dir];
+    for source in sources {
+        args.push(source.to_str().ok_or("a path")?);
+    }
+    let out = run_lkb(&args);
+    if out.status.success() {
+        return Ok(());
+    }
+    Err(format!("lkb {}: {}", args.join(" "), String::from_utf8_lossy(&out.stderr)))
 }
 
 /// How a machine is started.
