@@ -6,6 +6,7 @@ use std::process::{Command, Stdio};
 use std::time::Instant;
 
 use super::figures::{Figure, Figures};
+use super::large;
 use crate::{image, root};
 
 /// What LinuxKit was measured with: 3 onboot containers, 5 services, containerd.
@@ -34,6 +35,8 @@ pub fn measure(say: &dyn Fn(&str)) -> Result<Figures, String> {
     let changed = bench.changed()?;
     figures.insert("one_service_changed_s", bench.best(&changed, FORMAT, &|| bench.remember()));
     figures.insert("warm_s", bench.best(EXAMPLE, FORMAT, &|| bench.forget(&["initrd", "expanded"])));
+    say("building a root filesystem of 6 GiB");
+    figures.insert("large_root_peak_rss_mb", bench.large());
     Ok(figures)
 }
 
@@ -117,14 +120,43 @@ impl<'a> Bench<'a> {
 
     /// The most memory that a build holds, in megabytes.
     fn peak(&self, yaml: &str, format: &str) -> Figure {
+        self.peak_of(self.command(yaml, format))
+    }
+
+    fn peak_of(&self, build: Vec<String>) -> Figure {
         let file = self.dir.join("peak");
         let mut command = vec!["time".to_owned(), "-f".into(), "%M".into(), "-o".into()];
         command.push(file.display().to_string());
-        command.extend(self.command(yaml, format));
+        command.extend(build);
         run(&command)?;
         let text = std::fs::read_to_string(&file).map_err(|e| format!("{}: {e}", file.display()))?;
         let kib: f64 = text.trim().parse().map_err(|e| format!("what time(1) said, {text:?}: {e}"))?;
         Ok(kib * 1024.0 / 1e6)
+    }
+
+    /// The most memory that the dearest of two builds of a root of 6 GiB holds, in megabytes: the archive, and a disk with the root
+    /// in a partition.
+    fn large(&self) -> Figure {
+        let (layout, yaml) = (self.dir.join("large"), self.dir.join("large.yml"));
+        large::write(&layout, large::FILES, large::FILE).map_err(|e| format!("{}: {e}", layout.display()))?;
+        let (lkb, cache) = (image::lkb().display().to_string(), self.cache.display().to_string());
+        let layout_text = layout.display().to_string();
+        run(&[&lkb, "--cache", &cache, "cache", "import", &layout_text].map(str::to_owned))?;
+        std::fs::remove_dir_all(&layout).map_err(|e| format!("{layout_text}: {e}"))?;
+        let packages = root().join("pkg").display().to_string();
+        let text = format!(
+            "kernel:\n  image: \"@pkg:{packages}/kernel\"\ninit:\n  - \"@pkg:{packages}/init\"\n  - {}\n",
+            large::NAME
+        );
+        std::fs::write(&yaml, text).map_err(|e| format!("{}: {e}", yaml.display()))?;
+        let yaml = yaml.display().to_string();
+        let tar = self.peak_of(self.command(&yaml, "tar"))?;
+        std::fs::remove_file(self.dir.join("out.tar")).map_err(|e| format!("out.tar: {e}"))?;
+        let mut disk = self.command(&yaml, "raw-efi");
+        disk.extend(["--root", "erofs"].map(str::to_owned));
+        let disk = self.peak_of(disk)?;
+        std::fs::remove_file(self.dir.join("out-efi.img")).map_err(|e| format!("out-efi.img: {e}"))?;
+        Ok(tar.max(disk))
     }
 
     fn megabytes(&self, name: &str) -> Figure {

@@ -12,7 +12,8 @@
 
 pub mod builds;
 pub mod figures;
-pub mod least;
+pub mod large;
+mod least;
 pub mod machine;
 pub mod marks;
 pub mod report;
