@@ -458,3 +458,20 @@ fn mounts_propagate_as_they_are_asked_to() {
     let devices = output.lines().skip_while(|line| line.contains(" - ")).filter(|line| *line != "up").count();
     assert!(devices >= host.saturating_sub(3), "{devices} of {host}: {output}");
 }
+
+#[test]
+fn what_was_mounted_for_a_container_goes_with_it() {
+    if !is_possible() {
+        return;
+    }
+    let container = Container::new("release", "cat /proc/self/mountinfo", |_| {});
+    let point = container.path("bundle/volume");
+    let runtime = json!({ "mounts": [{ "destination": point, "type": "tmpfs", "source": "tmpfs" }] });
+    std::fs::write(container.path("bundle/runtime.json"), runtime.to_string()).unwrap();
+    let output =
+        container.done(&["run", "--bundle", container.path("bundle").to_str().unwrap(), &container.id]);
+    // The runtime was in the container's namespaces for these, and must have come back.
+    assert!(output.contains(" /dev/pts "), "{output}");
+    let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap();
+    assert!(!mounts.contains(point.to_str().unwrap()), "{mounts}");
+}

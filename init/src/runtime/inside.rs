@@ -7,7 +7,7 @@ use nix::errno::Errno;
 use nix::mount::MsFlags;
 use nix::sched::{CloneFlags, setns};
 use rustix::mount::{MoveMountFlags, OpenTreeFlags, move_mount, open_tree};
-use rustix::process::{Pid, PidfdFlags, getpid, pidfd_open};
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
 use super::RuntimeError;
 use super::derive::Inside;
@@ -135,16 +135,18 @@ const ENTERED: CloneFlags =
 /// Does `work` in the namespaces of process `pid` that mounting depends on, with that mount namespace's root as `/`.
 fn within(pid: i32, work: impl FnOnce() -> Result<(), RuntimeError>) -> Result<(), RuntimeError> {
     let enter = || RuntimeError::system("enter the container's namespaces");
-    let hold = |pid| {
-        pidfd_open(pid, PidfdFlags::empty()).map_err(|errno| enter()(Errno::from_raw(errno.raw_os_error())))
-    };
     let open = |path: &str| std::fs::File::open(path).map_err(RuntimeError::io("open", Path::new(path)));
-    let (us, them) = (hold(getpid())?, hold(Pid::from_raw(pid).ok_or(RuntimeError::NoProcess)?)?);
+    let them = pidfd_open(Pid::from_raw(pid).ok_or(RuntimeError::NoProcess)?, PidfdFlags::empty())
+        .map_err(|errno| enter()(Errno::from_raw(errno.raw_os_error())))?;
+    // Not a pidfd of our own: it would lead to where we are by then.
+    let ours = [open("/proc/self/ns/net")?, open("/proc/self/ns/cgroup")?, open("/proc/self/ns/mnt")?];
     let (root, here) = (open("/")?, open(".")?);
     setns(them.as_fd(), ENTERED).map_err(enter())?;
     let result = work();
     // Entering a namespace changes root and working directory too.
-    let back = setns(us.as_fd(), ENTERED)
+    let back = ours
+        .iter()
+        .try_for_each(|namespace| setns(namespace.as_fd(), CloneFlags::empty()))
         .and_then(|()| nix::unistd::fchdir(&root))
         .and_then(|()| nix::unistd::chroot("."))
         .and_then(|()| nix::unistd::fchdir(&here));

@@ -171,7 +171,11 @@ impl Sequence {
             if progress.finished {
                 break;
             }
-            // Saved when the next step begins: a successor finds in the step's own file how it ended.
+            // A success is saved when the next step begins: a successor finds it in the step's own file. That a step was late
+            // is nowhere else.
+            if !end.is_success() {
+                self.save(&progress);
+            }
         }
         progress.finished = true;
         self.save(&progress);

@@ -227,9 +227,9 @@ fn a_format_without_partitions_and_a_machine_without_init_say_what_to_do() {
     };
     let error = refused(&machine_on_disk(&cache, false), &KernelInitrd).to_string();
     assert!(error.contains("kernel+initrd") && error.contains("kernel+erofs"), "{error}");
-    let OutputError::Disk { source, .. } = refused(&machine(&cache), &RawEfi) else {
-        panic!("another error")
-    };
+    let mut without = machine(&cache);
+    without.root.remove(b"init");
+    let OutputError::Disk { source, .. } = refused(&without, &RawEfi) else { panic!("another error") };
     assert!(source.to_string().contains("add the init package"), "{source}");
     assert_eq!(names(out.path()), [""; 0]);
 }
