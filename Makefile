@@ -45,7 +45,7 @@ faults: packages ## the fault suite, whole: hours; LK_FAULTS_SEED=N for another 
 	$(LKB) pkg build $(TEST_PACKAGES)
 	LK_FAULTS=full cargo test --locked --no-fail-fast -p lk-tests --test machines -- faults:: --test-threads=2 --nocapture
 
-linuxkit: ## build every YAML of LINUXKIT=DIR, a git checkout of LinuxKit, with stand-in images
+linuxkit: deps ## build every YAML of LINUXKIT=DIR, a git checkout of LinuxKit, with stand-in images
 	cargo test --locked -p lkb --test linuxkit -- --ignored --nocapture
 
 fuzz: ## run the fuzz targets, FUZZ_SECONDS=60 each

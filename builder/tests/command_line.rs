@@ -218,3 +218,16 @@ fn the_caches_commands_have_linuxkits_options() {
     assert_eq!(output.status.code(), Some(2));
     assert!(stderr(&output).contains("[possible values: oci, docker, filesystem]"), "{}", stderr(&output));
 }
+
+#[test]
+fn an_earlier_tar_must_be_there_and_another_than_the_output() {
+    let dir = tempfile::tempdir().unwrap();
+    let [tar, yaml] = ["old.tar", "m.yml"].map(|name| dir.path().join(name).to_str().unwrap().to_owned());
+    std::fs::write(&yaml, "init: []\n").unwrap();
+    let run = |args: &[&str]| lkb(&[&["build", "--input-tar", &tar], args, &[&yaml]].concat());
+    assert!(stderr(&run(&[])).contains("there is no file"), "{}", stderr(&run(&[])));
+    std::fs::write(&tar, "").unwrap();
+    assert!(stderr(&run(&["-o", &tar])).contains("are the same file"));
+    assert_eq!(run(&["--pull"]).status.code(), Some(2));
+    assert!(run(&["--dry-run"]).status.success());
+}

@@ -56,6 +56,11 @@ pub struct Options {
     #[arg(long)]
     pub pull: bool,
 
+    /// An earlier tar. LinuxKit copies from it what has not changed; here the cache has that, and it is not read: the
+    /// result is the same
+    #[arg(long, value_name = "FILE", conflicts_with = "pull")]
+    pub input_tar: Option<PathBuf>,
+
     /// Look in the Docker engine's image store before the cache
     #[arg(long)]
     pub docker: bool,
@@ -108,6 +113,7 @@ pub fn run(options: &Options, context: &Context) -> Outcome {
     let formats = options.formats()?;
     let settings = options.settings();
     output::distinct(&options.prefix(), &formats)?;
+    options.check_input_tar(context)?;
     output::can_have_root(settings.root, &formats)?;
     let mut config = context.load(&source::read_all(&options.files, &context.certificates)?)?;
     if options.dry_run {
@@ -170,6 +176,20 @@ impl Options {
             Compress::None => Compression::None,
         });
         Settings { size: self.size.bytes(), root, compression }
+    }
+
+    fn check_input_tar(&self, context: &Context) -> Result<(), String> {
+        let Some(tar) = &self.input_tar else { return Ok(()) };
+        if self.output.as_ref() == Some(tar) {
+            return Err(format!("--input-tar and -o are the same file, {}", tar.display()));
+        }
+        if !tar.is_file() {
+            return Err(format!("--input-tar: there is no file {}", tar.display()));
+        }
+        context
+            .terminal
+            .detail(format_args!("{} is not read: the cache has what has not changed", tar.display()));
+        Ok(())
     }
 
     fn prefix(&self) -> String {

@@ -40,7 +40,7 @@ pub enum Candidate {
     Root {
         /// `PATH-kernel`.
         kernel: PathBuf,
-        /// `PATH-squashfs.img` or `PATH-erofs.img`.
+        /// `PATH-squashfs.img`, `PATH-erofs.img` or `PATH.iso`.
         root: PathBuf,
         /// `PATH-initrd.img`, which finds the root for a kernel without drivers.
         initrd: Option<PathBuf>,
@@ -137,12 +137,14 @@ fn beside_kernel(
     mode: Option<Mode>,
     is_file: &dyn Fn(&Path) -> bool,
 ) -> Result<Candidate, NotFound> {
-    let [initrd, squashfs, erofs, cmdline] = ["-initrd.img", "-squashfs.img", "-erofs.img", "-cmdline"]
-        .map(|suffix| Some(suffixed(path, suffix)).filter(|file| is_file(file)));
+    let [initrd, squashfs, erofs, iso, cmdline] =
+        ["-initrd.img", "-squashfs.img", "-erofs.img", ".iso", "-cmdline"]
+            .map(|suffix| Some(suffixed(path, suffix)).filter(|file| is_file(file)));
     let root = match mode {
         Some(Mode::Kernel) => None,
         Some(Mode::Squashfs) => squashfs,
-        _ => squashfs.or(erofs),
+        // Only an initrd finds a root that is a CD image.
+        _ => squashfs.or(erofs).or(iso.filter(|_| initrd.is_some())),
     };
     if let Some(root) = root {
         return Ok(Candidate::Root { kernel, root, initrd, cmdline });
@@ -196,7 +198,7 @@ mod tests {
     fn root(prefix: &str, kind: &str, initrd: bool) -> Candidate {
         Candidate::Root {
             kernel: format!("{prefix}-kernel").into(),
-            root: format!("{prefix}-{kind}.img").into(),
+            root: format!("{prefix}{kind}").into(),
             initrd: initrd.then(|| format!("{prefix}-initrd.img").into()),
             cmdline: None,
         }
@@ -221,10 +223,16 @@ mod tests {
             ("m", None, &["m-efi.img", "m.efi"], disk("m-efi.img")),
             ("m.efi", None, &["m.efi"], Candidate::Program("m.efi".into())),
             ("m", None, &["m.iso"], Candidate::Iso("m.iso".into())),
-            ("m", None, &["m-kernel", "m-squashfs.img"], root("m", "squashfs", false)),
-            ("m", None, &["m-kernel", "m-squashfs.img", "m-initrd.img"], root("m", "squashfs", true)),
-            ("m", Some(Mode::Squashfs), &["m", "m-kernel", "m-squashfs.img"], root("m", "squashfs", false)),
-            ("m", None, &["m-kernel", "m-erofs.img"], root("m", "erofs", false)),
+            ("m", None, &["m-kernel", "m-squashfs.img"], root("m", "-squashfs.img", false)),
+            ("m", None, &["m-kernel", "m-squashfs.img", "m-initrd.img"], root("m", "-squashfs.img", true)),
+            (
+                "m",
+                Some(Mode::Squashfs),
+                &["m", "m-kernel", "m-squashfs.img"],
+                root("m", "-squashfs.img", false),
+            ),
+            ("m", None, &["m-kernel", "m-initrd.img", "m.iso"], root("m", ".iso", true)),
+            ("m", None, &["m-kernel", "m-erofs.img"], root("m", "-erofs.img", false)),
             ("m", Some(Mode::Kernel), &["m-kernel", "m-squashfs.img", "m-initrd.img"], kernel("m", false)),
             ("m", Some(Mode::Iso), &["m-bios.img", "m-efi.iso"], Candidate::Iso("m-efi.iso".into())),
             (
@@ -268,6 +276,7 @@ mod tests {
             ("m", Some(Mode::Kernel), &["m"], "looked for m-kernel"),
             ("m.yml", None, &["m.yml"], "lkb build m.yml"),
             ("m", None, &["m-kernel"], "m-initrd.img is missing beside m-kernel"),
+            ("m", None, &["m-kernel", "m.iso"], "m-initrd.img is missing beside m-kernel"),
             (
                 "m",
                 Some(Mode::Squashfs),

@@ -39,7 +39,8 @@ pub fn take(spec: &mut Spec, machine: Machine<'_>) -> Vec<Mount> {
         let is_free = !used(spec).any(below)
             && !hidden(spec).any(|path| below(path) || covered(path))
             && mounts.iter().filter(|mount| below(mount.destination())).count() == 1
-            && !mounts.iter().skip(at + 1).any(|mount| covered(mount.destination()));
+            && !mounts.iter().skip(at + 1).any(|mount| covered(mount.destination()))
+            && !mounts.iter().any(|mount| covered(mount.destination()) && is_bind(mount));
         let has_place = can_make(spec, destination, machine)
             || mounts
                 .iter()
@@ -89,6 +90,11 @@ fn used(spec: &Spec) -> impl Iterator<Item = &Path> {
     devices
         .map(|device| device.path().as_path())
         .chain(spec.process().iter().map(|process| process.cwd().as_path()))
+}
+
+/// Whether it is something of the host's, where the file system may be mounted already: twice it cannot be.
+fn is_bind(mount: &oci_spec::runtime::Mount) -> bool {
+    mount.typ().as_deref() == Some("bind") || sort_options(words(mount)).bind.is_some()
 }
 
 /// Whether the options are the kernel's flags, and what devpts takes besides.
@@ -176,7 +182,12 @@ mod tests {
         let bind = |path: &str| {
             MOUNTS.replace("}]", &format!(r#"}},{{"destination":"{path}","type":"bind","source":"/x"}}]"#))
         };
-        let cases: [(String, &str, String, &[&str]); 10] = [
+        let sys_of_the_host = MOUNTS.replace(
+            r#""type":"sysfs","source":"sysfs","options":["nosuid","ro"]"#,
+            r#""source":"/sys","options":["rbind","ro"]"#,
+        );
+        let cases: [(String, &str, String, &[&str]); 11] = [
+            (sys_of_the_host, "", root.clone(), &["dev/pts"]),
             (bind("/sys/firmware"), "", root.clone(), &["dev/pts", "sys/fs/cgroup", "sys/fs/cgroup"]),
             (bind("/sys"), "", root.clone(), &["dev/pts"]),
             (bind("/dev/shm"), "", root.clone(), &ALL),
