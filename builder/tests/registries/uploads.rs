@@ -22,6 +22,8 @@ pub struct Faults {
     pub forgets: bool,
     /// Answers 503 to so many requests first.
     pub busy: usize,
+    /// Forgets so many uploads before their first byte.
+    pub expires: usize,
 }
 
 #[derive(Default)]
@@ -31,6 +33,7 @@ struct State {
     manifests: HashMap<String, Vec<u8>>,
     uploads: HashMap<String, Vec<u8>>,
     asked: Vec<String>,
+    begun: usize,
 }
 
 /// A server on a port of its own. Its threads end with the test.
@@ -130,8 +133,13 @@ fn serve(mut stream: TcpStream, state: &Mutex<State>) {
     let (status, headers, content) = match method.as_str() {
         _ if whole == "/v2/" => (200, String::new(), Vec::new()),
         "POST" => {
-            let id = format!("u{}", state.asked.len());
-            state.uploads.insert(id.clone(), Vec::new());
+            state.begun += 1;
+            let id = format!("u{}", state.begun);
+            if state.faults.expires > 0 {
+                state.faults.expires -= 1;
+            } else {
+                state.uploads.insert(id.clone(), Vec::new());
+            }
             (202, upload_at(&id, 0), Vec::new())
         }
         "GET" | "PATCH" | "PUT" if whole.contains("/uploads/") => {

@@ -19,6 +19,8 @@ use crate::image::VerifiedFile;
 const CHUNK: u64 = 16 << 20;
 /// Most bytes of a chunk that a registry may want.
 const MAX_CHUNK: u64 = 1 << 30;
+/// How often an upload that the registry has forgotten is begun anew.
+const MAX_FORGOTTEN: usize = 3;
 const BYTES: &str = "application/octet-stream";
 
 /// An upload that a registry has agreed to.
@@ -39,7 +41,7 @@ pub(super) fn upload(
 ) -> Result<u64, Reason> {
     let mut attempts = Attempts::default();
     let mut begun: Option<Begun> = None;
-    let (mut chunked, mut farthest) = (false, 0);
+    let (mut chunked, mut farthest, mut forgotten) = (false, 0, 0);
     loop {
         let trouble = match attempt(session, file, sources, &mut begun, chunked, abandoned) {
             Ok(sent) => return Ok(sent),
@@ -54,6 +56,15 @@ pub(super) fn upload(
         // Too large at once (RFC 9110, section 15.5.14).
         if matches!(trouble.reason, Reason::Status { status: 413, .. }) && !chunked {
             (chunked, begun) = (true, None);
+            continue;
+        }
+        // It knew the upload when it agreed to it.
+        if matches!(trouble.reason, Reason::Status { status: 404, .. })
+            && begun.is_some()
+            && forgotten < MAX_FORGOTTEN
+        {
+            forgotten += 1;
+            begun = None;
             continue;
         }
         chunked = true;
