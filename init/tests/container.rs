@@ -253,4 +253,6 @@ fn jump_to_nowhere(pid: Pid) {
     registers.orig_rax = u64::MAX;
     ask(PTRACE_SETREGS, &raw mut registers);
     ask(PTRACE_DETACH, null_mut());
+    // It may have stopped for another signal first; then the stop that attaching asks for is still to come.
+    kill(pid, Signal::SIGCONT).unwrap();
 }
