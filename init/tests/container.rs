@@ -14,7 +14,9 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
-use nix::libc::{PTRACE_ATTACH, PTRACE_DETACH, PTRACE_GETREGS, PTRACE_SETREGS, ptrace, user_regs_struct};
+use nix::libc::{
+    PTRACE_DETACH, PTRACE_GETREGS, PTRACE_INTERRUPT, PTRACE_SEIZE, PTRACE_SETREGS, ptrace, user_regs_struct,
+};
 use nix::sys::signal::{Signal, kill};
 use nix::sys::stat::{Mode, SFlag, makedev, mknod};
 use nix::sys::wait::waitpid;
@@ -243,7 +245,9 @@ fn jump_to_nowhere(pid: Pid) {
         // SAFETY: the kernel reads or writes one `user_regs_struct` at `data`, or nothing where that is null.
         Errno::result(unsafe { ptrace(request, pid.as_raw(), null_mut::<c_void>(), data) }).unwrap()
     };
-    ask(PTRACE_ATTACH, null_mut());
+    // Unlike PTRACE_ATTACH these send no SIGSTOP, which would outlive the detaching if another signal came first.
+    ask(PTRACE_SEIZE, null_mut());
+    ask(PTRACE_INTERRUPT, null_mut());
     waitpid(pid, None).unwrap();
     // SAFETY: a structure of plain numbers.
     let mut registers: user_regs_struct = unsafe { std::mem::zeroed() };
@@ -253,6 +257,4 @@ fn jump_to_nowhere(pid: Pid) {
     registers.orig_rax = u64::MAX;
     ask(PTRACE_SETREGS, &raw mut registers);
     ask(PTRACE_DETACH, null_mut());
-    // It may have stopped for another signal first; then the stop that attaching asks for is still to come.
-    kill(pid, Signal::SIGCONT).unwrap();
 }
