@@ -8,7 +8,7 @@ PACKAGES := $(patsubst %/build.yml,%,$(wildcard pkg/*/build.yml))
 # What only tests boot.
 TEST_PACKAGES := $(patsubst %/build.yml,%,$(wildcard tests/pkg/*/build.yml))
 
-.PHONY: help deps build packages demo test fmt lint unit suite faults linuxkit fuzz bench deny clean
+.PHONY: help deps build packages demo test fmt lint unit suite faults linuxkit openstack fuzz bench deny clean
 
 help: ## what each target does
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -50,6 +50,9 @@ faults: packages ## the fault suite, whole: hours; LK_FAULTS_SEED=N for another 
 
 linuxkit: deps ## build every YAML of LINUXKIT=DIR, a git checkout of LinuxKit, with stand-in images
 	cargo test --locked -p lkb --test linuxkit -- --ignored --nocapture
+
+openstack: packages ## start a real OpenStack, push, run, and boot what it serves (1 GB, 10 minutes)
+	@tools/openstack
 
 fuzz: ## run the fuzz targets, FUZZ_SECONDS=60 each
 	@tools/fuzz

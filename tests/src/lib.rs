@@ -12,6 +12,7 @@
 //! | [`qmp`] | qemu's control socket |
 //! | [`netns`] | network namespaces, so that no test binds a port of the host |
 //! | [`metadata`] | an OpenStack metadata service on 169.254.169.254 |
+//! | [`openstack`] | a real OpenStack, and machines that it speaks to |
 //! | [`roots`] | machines with their root on a disk |
 //! | [`disk`] | data disks, and a look at them after the machine is off |
 //! | [`bench`] | what `make bench` measures of the boot |
@@ -25,6 +26,7 @@ pub mod image;
 pub mod lines;
 pub mod metadata;
 pub mod netns;
+pub mod openstack;
 pub mod qmp;
 pub mod roots;
 pub mod vm;

@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
 use std::process::Command;
 use std::sync::Arc;
 
@@ -51,6 +52,12 @@ impl Netns {
             setns(self.handle.as_fd(), CloneFlags::CLONE_NEWNET).expect("entering a network namespace");
             work()
         })
+    }
+
+    /// A name by which other processes can enter it, as long as this process lives.
+    #[must_use]
+    pub fn path(&self) -> PathBuf {
+        format!("/proc/{}/fd/{}", std::process::id(), self.handle.as_raw_fd()).into()
     }
 
     fn ip(&self, args: &[&str]) {

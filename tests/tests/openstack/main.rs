@@ -1,0 +1,164 @@
+//! What a real OpenStack says of a server arrives in a machine, byte for byte: by the service on 169.254.169.254 and by
+//! config drive.
+//!
+//! `make openstack` starts the cloud and runs these; by themselves they have nobody to ask.
+
+mod expected;
+
+use std::fs;
+use std::path::Path;
+use std::sync::OnceLock;
+
+use lk_tests::image;
+use lk_tests::netns::Netns;
+use lk_tests::openstack::{Machine, MetadataService, Nic, Server, Stack, Told};
+use lk_tests::vm::ssh_key;
+use tempfile::TempDir;
+
+use expected::Expected;
+
+const LDAP: &str = r#"{"ldap_suffix": {"content": "dc=ol,dc=lab", "perm": "0644"},
+    "ldap_rootpass": {"content": "totolitoto", "perm": "0600"},
+    "ldap_organisation": {"content": "OL Lab", "perm": "0644"}}"#;
+/// What 65,535 characters of base64 hold: the most that Nova takes.
+const MOST: usize = 49_151;
+
+/// The cloud, and the image that its servers are started from.
+struct Cloud {
+    stack: Stack,
+    image: String,
+}
+
+fn cloud() -> &'static Cloud {
+    static CLOUD: OnceLock<Cloud> = OnceLock::new();
+    CLOUD.get_or_init(|| {
+        let stack = Stack::running();
+        let image = stack.push(image::ldap(), "appliance");
+        Cloud { stack, image }
+    })
+}
+
+fn directory() -> TempDir {
+    tempfile::tempdir().expect("a temporary directory")
+}
+
+/// Starts a server with this user-data, in the network that has DHCP unless the options name another.
+fn server(name: &str, user_data: Option<&[u8]>, options: &[&str]) -> Server {
+    let dir = directory();
+    let file = dir.path().join("user-data");
+    let mut all = vec!["--instancename", name, "--config-drive"];
+    if !options.contains(&"--network") {
+        all.extend(["--network", "net1"]);
+    }
+    if let Some(user_data) = user_data {
+        fs::write(&file, user_data).expect("the user-data");
+        all.extend(["--data-file", file.to_str().expect("a UTF-8 path")]);
+    }
+    all.extend(options);
+    cloud().stack.run(&cloud().image, &all)
+}
+
+/// What a machine is told by the metadata service.
+fn by_service(service: &MetadataService, nic: &Nic<'_>) -> Told {
+    let dir = directory();
+    Machine::boot(service.netns(), Some(nic), None, dir.path()).told()
+}
+
+/// What a machine without a network is told by this drive.
+fn by_drive(drive: &Path) -> Told {
+    let dir = directory();
+    Machine::boot(&Netns::new(&[]), None, Some(drive), dir.path()).told()
+}
+
+/// Boots two machines as this server: one that asks the service, one that has only the drive.
+fn assert_both_are_told(server: &Server, expected: &Expected<'_>) {
+    let service = MetadataService::of(server);
+    let nic = Nic { mac: &server.mac, address: &server.address };
+    expected.assert(&by_service(&service, &nic));
+    let dir = directory();
+    let drive = cloud().stack.config_drive(server, dir.path().join("config.iso"));
+    expected.assert(&by_drive(&drive));
+}
+
+#[test]
+#[ignore = "asks a real OpenStack: make openstack"]
+fn the_three_keys_of_the_ldap_appliance_and_the_ssh_key_arrive() {
+    let dir = directory();
+    let (_, public) = ssh_key(dir.path());
+    cloud().stack.add_key("mine", &public);
+    let server = server("ldap1", Some(LDAP.as_bytes()), &["--keyname", "mine"]);
+    let expected = Expected {
+        name: "ldap1",
+        id: &server.id,
+        mac: &server.mac,
+        user_data: Some(LDAP.as_bytes()),
+        files: &[
+            ("ldap_suffix", 0o644, b"dc=ol,dc=lab"),
+            ("ldap_rootpass", 0o600, b"totolitoto"),
+            ("ldap_organisation", 0o644, b"OL Lab"),
+        ],
+        keys: &[&public],
+        static_address: None,
+    };
+    assert_both_are_told(&server, &expected);
+}
+
+#[test]
+#[ignore = "asks a real OpenStack: make openstack"]
+fn binary_user_data_arrives() {
+    let every_byte: Vec<u8> = (0..=255).rev().cycle().take(1000).collect();
+    let server = server("binary", Some(&every_byte), &[]);
+    assert_both_are_told(&server, &Expected::of(&server, "binary", Some(&every_byte)));
+}
+
+#[test]
+#[ignore = "asks a real OpenStack: make openstack"]
+fn as_much_user_data_as_nova_takes_arrives() {
+    let most: Vec<u8> = (0..MOST).map(|at| b"0123456789abcdef\n"[at % 17]).collect();
+    let server = server("most", Some(&most), &[]);
+    assert_both_are_told(&server, &Expected::of(&server, "most", Some(&most)));
+}
+
+#[test]
+#[ignore = "asks a real OpenStack: make openstack"]
+fn a_server_without_user_data_has_no_such_file() {
+    let server = server("none", None, &[]);
+    assert_both_are_told(&server, &Expected::of(&server, "none", None));
+}
+
+#[test]
+#[ignore = "asks a real OpenStack: make openstack"]
+fn a_static_network_arrives_by_config_drive() {
+    cloud().stack.add_static_network("static", "10.88.0.0/24");
+    let server = server("static1", None, &["--network", "static"]);
+    let dir = directory();
+    let drive = cloud().stack.config_drive(&server, dir.path().join("config.iso"));
+    let expected =
+        Expected { static_address: Some(&server.address), ..Expected::of(&server, "static1", None) };
+    expected.assert(&by_drive(&drive));
+}
+
+#[test]
+#[ignore = "asks a real OpenStack: make openstack"]
+fn two_ssh_keys_arrive() {
+    // The interfaces take one key a server; Nova's own code serves as many as an instance has.
+    let keys = ["ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIA7ZPG4b3djPBnuIcWbEGN8ddnKz/HNeEEapHjVX4axS one@test";
+        2]
+        .map(str::to_owned);
+    let keys = [keys[0].clone(), keys[1].replace("one@test", "two@test")];
+    let [one, two] = ["one", "two"].map(|name| format!("{name}={}", keys[usize::from(name == "two")]));
+    let id = "b5d9d0cc-b331-4952-8df6-04eac550a9ab";
+    let mac = "52:54:00:12:34:56";
+    let described = ["--hostname", "keys", "--uuid", id, "--mac", mac, "--key", &one, "--key", &two];
+    let expected = Expected {
+        name: "keys",
+        id,
+        mac,
+        user_data: None,
+        files: &[],
+        keys: &[&keys[0], &keys[1]],
+        static_address: None,
+    };
+    let service = MetadataService::described(&described);
+    expected.assert(&by_service(&service, &Nic { mac, address: "10.0.2.15" }));
+}
