@@ -53,6 +53,11 @@ pub enum RuntimeError {
         /// Why.
         source: Errno,
     },
+    /// A mount point that the container or its image could lead elsewhere.
+    #[error(
+        "cannot mount on {0} in the container: it or a directory on the way is a link; make it a directory in the image"
+    )]
+    LinkedMountPoint(PathBuf),
     /// A file system could not be unmounted.
     #[error("cannot unmount {target}")]
     Unmount {

@@ -8,7 +8,7 @@ use oci_spec::runtime::{LinuxNamespaceType, Spec};
 
 use super::Machine;
 use super::mounts::words;
-use crate::runtime::prepare::sort_options;
+use crate::runtime::prepare::{are_attributes, sort_options};
 
 /// Mount points, and what OCI and the kernel call their file systems: those deeper in the tree first. libcontainer has mounted
 /// `/dev` and `/proc` by then, in which it makes devices and hides files.
@@ -46,7 +46,7 @@ pub fn take(spec: &mut Spec, machine: Machine<'_>) -> Vec<Mount> {
                 .iter()
                 .any(|mount| mount.destination() != Path::new(destination) && covered(mount.destination()));
         if possible && is_free && has_place {
-            taken.extend(calls(&mounts.remove(at), name).into_iter().rev());
+            taken.push(late(&mounts.remove(at), name));
         }
     }
     spec.set_mounts(Some(mounts));
@@ -97,7 +97,7 @@ fn is_bind(mount: &oci_spec::runtime::Mount) -> bool {
     mount.typ().as_deref() == Some("bind") || sort_options(words(mount)).bind.is_some()
 }
 
-/// Whether the options are the kernel's flags, and what devpts takes besides.
+/// Whether the options are attributes of a mount, and what devpts takes besides.
 fn has_plain_options(mount: &oci_spec::runtime::Mount) -> bool {
     let options = sort_options(words(mount));
     let known = |word: &str| {
@@ -105,26 +105,20 @@ fn has_plain_options(mount: &oci_spec::runtime::Mount) -> bool {
     };
     options.bind.is_none()
         && !options.remount
+        && are_attributes(options.flags)
         && options.propagation.is_empty()
         && options.data.split(',').all(|word| word.is_empty() || known(word))
 }
 
-/// The mount, and the change that makes it read-only: the file system itself is others' as well.
-fn calls(mount: &oci_spec::runtime::Mount, kind: &str) -> Vec<Mount> {
-    let destination = mount.destination().to_string_lossy().trim_start_matches('/').to_owned();
-    let options = words(mount).to_vec();
-    let source =
-        mount.source().as_deref().map(|path| path.to_string_lossy().into_owned()).unwrap_or_default();
-    let is_read_only = |word: &String| word == "ro";
-    let mut first = options.clone();
-    first.retain(|word| !is_read_only(word));
-    let mut calls =
-        vec![Mount { destination: destination.clone(), kind: kind.to_owned(), source, options: first }];
-    if options.iter().any(is_read_only) {
-        let options = ["remount", "bind"].map(str::to_owned).into_iter().chain(options).collect();
-        calls.push(Mount { destination, options, ..Mount::default() });
+/// The mount. `ro` is the mount's alone: the file system itself is others' as well.
+fn late(mount: &oci_spec::runtime::Mount, kind: &str) -> Mount {
+    let text = |path: &Path| path.to_string_lossy().into_owned();
+    Mount {
+        destination: text(mount.destination()).trim_start_matches('/').to_owned(),
+        kind: kind.to_owned(),
+        source: mount.source().as_deref().map(text).unwrap_or_default(),
+        options: words(mount).to_vec(),
     }
-    calls
 }
 
 #[cfg(test)]
@@ -137,7 +131,7 @@ mod tests {
         {"destination":"/proc","type":"proc","source":"proc","options":["nosuid"]},
         {"destination":"/sys","type":"sysfs","source":"sysfs","options":["nosuid","ro"]},
         {"destination":"/sys/fs/cgroup","type":"cgroup","source":"cgroup","options":["relatime","ro"]}]"#;
-    const ALL: [&str; 5] = ["dev/pts", "sys", "sys", "sys/fs/cgroup", "sys/fs/cgroup"];
+    const ALL: [&str; 3] = ["dev/pts", "sys", "sys/fs/cgroup"];
 
     fn machine() -> Machine<'static> {
         Machine { exists: &|path| path == Path::new("rootfs/sys"), home: &|_| None, unified: true }
@@ -164,14 +158,9 @@ mod tests {
         let mut plain = spec(MOUNTS, "", &process(r#","cwd":"/""#));
         let taken = take(&mut plain, machine());
         assert_eq!(destinations(&taken), ALL);
-        assert_eq!((taken[0].kind.as_str(), taken[3].kind.as_str()), ("devpts", "cgroup2"));
-        assert_eq!(
-            (&taken[1].options[..], &taken[2].options[..]),
-            (
-                ["nosuid"].map(String::from).as_slice(),
-                ["remount", "bind", "nosuid", "ro"].map(String::from).as_slice(),
-            )
-        );
+        let kinds = taken.iter().map(|mount| mount.kind.as_str());
+        assert_eq!(kinds.collect::<Vec<_>>(), ["devpts", "sysfs", "cgroup2"]);
+        assert_eq!(taken[1].options, ["nosuid", "ro"]);
         let left: Vec<_> = plain.mounts().iter().flatten().map(|mount| mount.destination().clone()).collect();
         assert_eq!(left, [Path::new("/dev"), Path::new("/proc")]);
     }
@@ -186,20 +175,21 @@ mod tests {
             r#""type":"sysfs","source":"sysfs","options":["nosuid","ro"]"#,
             r#""source":"/sys","options":["rbind","ro"]"#,
         );
-        let cases: [(String, &str, String, &[&str]); 11] = [
+        let cases: [(String, &str, String, &[&str]); 12] = [
             (sys_of_the_host, "", root.clone(), &["dev/pts"]),
-            (bind("/sys/firmware"), "", root.clone(), &["dev/pts", "sys/fs/cgroup", "sys/fs/cgroup"]),
+            (bind("/sys/firmware"), "", root.clone(), &["dev/pts", "sys/fs/cgroup"]),
             (bind("/sys"), "", root.clone(), &["dev/pts"]),
             (bind("/dev/shm"), "", root.clone(), &ALL),
             (
                 MOUNTS.to_owned(),
                 r#""maskedPaths":["/sys/firmware"],"#,
                 root.clone(),
-                &["dev/pts", "sys/fs/cgroup", "sys/fs/cgroup"],
+                &["dev/pts", "sys/fs/cgroup"],
             ),
             (MOUNTS.to_owned(), r#""readonlyPaths":["/proc/sys"],"#, root.clone(), &ALL),
             (MOUNTS.to_owned(), r#""maskedPaths":["/dev"],"#, root.clone(), &ALL[1..]),
             (MOUNTS.replace("newinstance", "x"), "", root.clone(), &ALL[1..]),
+            (MOUNTS.replace("newinstance", "lazytime"), "", root.clone(), &ALL[1..]),
             (MOUNTS.to_owned(), r#""rootfsPropagation":"shared","#, root.clone(), &[]),
             (MOUNTS.to_owned(), "", process(r#","cwd":"/","terminal":true"#), &[]),
             (MOUNTS.to_owned(), "", process(r#","cwd":"/sys/fs/cgroup""#), &["dev/pts"]),
@@ -226,6 +216,6 @@ mod tests {
         };
         assert_eq!(read_only(&|path| path == Path::new("rootfs/sys")), ALL.len());
         // What is in a directory that libcontainer mounts can be made there.
-        assert_eq!(read_only(&|_| false), 3);
+        assert_eq!(read_only(&|_| false), 2);
     }
 }

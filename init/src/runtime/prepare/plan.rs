@@ -74,7 +74,8 @@ impl Call {
     }
 }
 
-const PROPAGATION: MsFlags =
+/// The flags that change how mounts propagate.
+pub(super) const PROPAGATION: MsFlags =
     MsFlags::MS_PRIVATE.union(MsFlags::MS_SHARED).union(MsFlags::MS_SLAVE).union(MsFlags::MS_UNBINDABLE);
 
 /// Why `runtime.json` asks for something that cannot be done.
