@@ -2,8 +2,9 @@
 //!
 //! | module | duty | imports |
 //! |---|---|---|
+//! | `http` | connections, requests, bounded answers, when to ask again | – |
 //! | [`config`] | the YAML: types, validation with line and column, merging | – |
-//! | [`image`] | references, the cache (an OCI layout), whatever images come from, verification | – |
+//! | [`image`] | references, the cache (an OCI layout), whatever images come from, verification | http |
 //! | [`tree`] | a root filesystem as a value | image |
 //! | [`stage`] | of a root filesystem, the initrd that finds it on a disk | tree |
 //! | [`spec`] | image config + label + YAML → `config.json` and `runtime.json` | config |
@@ -13,7 +14,7 @@
 //! | [`diff`] | what is different between two root filesystems | image, tree, output |
 //! | [`inventory`] | what is in a machine, by where it came from | config, tree, output, diff |
 //! | [`output`] | a machine → files, one module a format | tree, stage |
-//! | [`openstack`] | OpenStack's interfaces | image (secrets) |
+//! | [`openstack`] | OpenStack's interfaces | http |
 //! | [`push`] | brings what was built to where it runs | openstack, event |
 //! | [`run`] | starts what was built | output (the metadata CD), size, openstack |
 //! | [`serve`] | a directory over HTTP | – |
@@ -27,6 +28,7 @@ pub mod cli;
 pub mod config;
 pub mod diff;
 pub mod event;
+mod http;
 pub mod image;
 pub mod inventory;
 pub mod openstack;

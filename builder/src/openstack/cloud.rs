@@ -1,15 +1,17 @@
 //! A cloud that we are logged in to.
 
 use std::fmt;
+use std::time::Duration;
 
 use serde_json::Value;
-use ureq::SendBody;
-use ureq::http::{Method, Request};
+use ureq::http::Method;
 
 use super::catalog::{self, Token};
-use super::http::{Answer, Client, Trouble};
 use super::{Login, OpenStackError};
-use crate::image::registry::secret::Secret;
+use crate::http::{Body, Client, Request, Secret, Trouble};
+
+/// How long the other side may say nothing. Storage behind the Image service may be slow with a large image.
+const SILENCE: Duration = Duration::from_secs(600);
 
 /// A service of a cloud.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,17 +62,21 @@ impl Cloud {
     /// # Errors
     /// When the cloud does not answer, or does not know us.
     pub fn log_in(login: Login) -> Result<Self, OpenStackError> {
-        let client = Client::new(login.cacert.as_deref())?;
+        let certificates: Vec<_> = login.cacert.iter().cloned().collect();
+        let client = Client::new(&certificates, SILENCE)?;
         let failed =
             |trouble| OpenStackError::Request { action: format!("log in at {}", login.auth_url), trouble };
-        let request = Request::post(format!("{}/auth/tokens", login.auth_url))
-            .header("content-type", "application/json")
-            .body(login.request().to_string())
-            .map_err(|error| failed(Trouble::Unexpected(error.to_string())))?;
-        let Answer { token, body } = client.send(request).map_err(failed)?;
+        let request = || {
+            let body = Body::Bytes(login.request().to_string().into_bytes());
+            // A second token does no harm.
+            Request::new(Method::POST, format!("{}/auth/tokens", login.auth_url))
+                .body("application/json", body)
+                .repeatable()
+        };
+        let answer = client.send(&request).and_then(|answer| answer.ok()).map_err(failed)?;
+        let token = answer.header("x-subject-token").map(Secret::new);
         let token = token.ok_or_else(|| failed(Trouble::Unexpected("the answer has no token".into())))?;
-        let catalog = serde_json::from_value::<catalog::Answer>(body)
-            .map_err(|error| failed(Trouble::Unexpected(format!("the answer has no catalogue: {error}"))))?;
+        let catalog: catalog::Answer = answer.json().map_err(failed)?;
         Ok(Self { client, login, token, catalog: catalog.token })
     }
 
@@ -86,13 +92,19 @@ impl Cloud {
         body: Option<&Value>,
         action: &str,
     ) -> Result<Value, OpenStackError> {
-        let Some(body) = body else {
-            return self.send(service, method, what, Vec::new(), SendBody::none(), action);
+        let failed = |trouble| OpenStackError::Request { action: action.to_owned(), trouble };
+        let url = self.url(service, what)?;
+        let request = || {
+            let request =
+                Request::new(method.clone(), url.as_str()).secret("x-auth-token", self.token.clone());
+            match body {
+                None => request,
+                Some(body) => request.body("application/json", Body::Bytes(body.to_string().into_bytes())),
+            }
         };
-        let text = body.to_string();
-        let headers =
-            vec![("content-type", "application/json".to_owned()), ("content-length", text.len().to_string())];
-        self.send(service, method, what, headers, SendBody::from_reader(&mut text.as_bytes()), action)
+        let answer = self.client.send(&request).and_then(|answer| answer.ok()).map_err(failed)?;
+        // What is deleted or begun has nothing to say.
+        Ok(serde_json::from_slice(&answer.body).unwrap_or_default())
     }
 
     /// Sends bytes of this length.
@@ -107,32 +119,15 @@ impl Cloud {
         len: u64,
         action: &str,
     ) -> Result<(), OpenStackError> {
-        let headers = vec![
-            ("content-type", "application/octet-stream".to_owned()),
-            ("content-length", len.to_string()),
-        ];
-        let mut bytes = bytes;
-        self.send(service, Method::PUT, what, headers, SendBody::from_reader(&mut bytes), action).map(drop)
+        let failed = |trouble| OpenStackError::Request { action: action.to_owned(), trouble };
+        let request = Request::new(Method::PUT, self.url(service, what)?)
+            .secret("x-auth-token", self.token.clone())
+            .body("application/octet-stream", Body::Once { reader: bytes, len });
+        self.client.once(request).and_then(|answer| answer.ok()).map(drop).map_err(failed)
     }
 
-    fn send(
-        &self,
-        service: Service,
-        method: Method,
-        what: &str,
-        headers: Vec<(&'static str, String)>,
-        body: SendBody<'_>,
-        action: &str,
-    ) -> Result<Value, OpenStackError> {
-        let failed = |trouble| OpenStackError::Request { action: action.to_owned(), trouble };
-        let url = format!("{}{what}", self.endpoint(service)?);
-        let mut request =
-            Request::builder().method(method).uri(url).header("x-auth-token", self.token.reveal());
-        for (name, value) in headers {
-            request = request.header(name, value);
-        }
-        let request = request.body(body).map_err(|error| failed(Trouble::Unexpected(error.to_string())))?;
-        Ok(self.client.send(request).map_err(failed)?.body)
+    fn url(&self, service: Service, what: &str) -> Result<String, OpenStackError> {
+        Ok(format!("{}{what}", self.endpoint(service)?))
     }
 
     fn endpoint(&self, service: Service) -> Result<String, OpenStackError> {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 
 use super::{OpenStackError, clouds};
-use crate::image::registry::secret::Secret;
+use crate::http::Secret;
 
 /// How to log in, and what to use then.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -5,7 +5,6 @@
 //! | `login.rs` | who we are: `OS_*` variables, `clouds.yaml` |
 //! | `clouds.rs` | `clouds.yaml` itself |
 //! | `catalog.rs` | where a service is |
-//! | `http.rs` | requests and answers |
 //! | `cloud.rs` | a cloud that we are logged in to |
 //!
 //! Sources: the API references of Identity v3, Image v2, Compute v2.1 and Networking v2.0.
@@ -13,7 +12,6 @@
 mod catalog;
 mod cloud;
 mod clouds;
-mod http;
 mod login;
 
 use std::io;
@@ -21,8 +19,8 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
+use crate::http::{CertificateError, Trouble};
 pub use cloud::{Cloud, Service};
-pub(crate) use http::Trouble;
 pub use login::Login;
 
 /// Why a cloud does not do what it is asked for.
@@ -46,13 +44,8 @@ pub enum OpenStackError {
     #[error("OS_CLOUD is {0}, and there is no clouds.yaml: looked for {1}")]
     NoClouds(String, String),
     /// Certificates cannot be used.
-    #[error("cannot read the certificates in {}: {reason}", path.display())]
-    Certificates {
-        /// The file.
-        path: PathBuf,
-        /// Why not.
-        reason: String,
-    },
+    #[error("{0}; OS_CACERT names a file of certificates in PEM form")]
+    Certificates(#[from] CertificateError),
     /// The service is not there.
     #[error("the cloud has no {service} service{where_}: {found}")]
     NoService {

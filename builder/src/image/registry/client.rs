@@ -1,40 +1,26 @@
-//! HTTP: connections, certificates, time-outs, redirects.
+//! Requests, and where redirects may lead them.
 
-use std::fmt;
-use std::io::{self, Read};
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::io;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use ureq::http::{Method, Response, header};
-use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig};
-use ureq::{Agent, Body, SendBody};
+use ureq::{Body, SendBody};
 
 use super::error::{PullError, Reason};
-use super::secret::Secret;
 use super::url::{Scheme, Url};
+use crate::http::{self, Agents, Secret};
 use crate::image::VerifiedFile;
 
-/// How long a name may take to be looked up, and a connection, TLS included, to come about.
-const CONNECT: Duration = Duration::from_secs(20);
 /// How long the other side may say nothing.
 const SILENCE: Duration = Duration::from_secs(30);
 /// How often one request may be sent elsewhere.
 const MAX_REDIRECTS: u32 = 5;
-/// Largest file of certificates, in bytes.
-const MAX_CERTIFICATES: u64 = 16 << 20;
 
 /// Sends requests.
+#[derive(Debug)]
 pub(super) struct Client {
-    agent: Agent,
-    /// Without the proxy that the environment may name: nothing beyond this machine is asked.
-    direct: Agent,
-}
-
-impl fmt::Debug for Client {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Client")
-    }
+    agents: Agents,
 }
 
 /// What is asked for.
@@ -93,33 +79,9 @@ pub(super) enum Failure {
 impl Client {
     /// Trusts the system's certificates, and these.
     pub(super) fn new(certificates: &[PathBuf]) -> Result<Self, PullError> {
-        // Those of the system that cannot be read are only missed if a registry needs them.
-        let mut trusted: Vec<Certificate<'static>> = rustls_native_certs::load_native_certs()
-            .certs
-            .iter()
-            .map(|certificate| Certificate::from_der(certificate).to_owned())
-            .collect();
-        for path in certificates {
-            trusted.extend(read_certificates(path)?);
-        }
-        let tls = TlsConfig::builder()
-            .root_certs(RootCerts::new_with_certs(&trusted))
-            .unversioned_rustls_crypto_provider(Arc::new(rustls::crypto::ring::default_provider()))
-            .build();
-        let config = || {
-            Agent::config_builder()
-                .tls_config(tls.clone())
-                .user_agent(concat!("lkb/", env!("CARGO_PKG_VERSION")))
-                .http_status_as_error(false)
-                // Redirects are followed here, where it is known what they may not do.
-                .max_redirects(0)
-                .max_redirects_will_error(false)
-                .timeout_resolve(Some(CONNECT))
-                .timeout_connect(Some(CONNECT))
-                .timeout_per_read(Some(SILENCE))
-                .timeout_per_write(Some(SILENCE))
-        };
-        Ok(Self { agent: config().build().into(), direct: config().proxy(None).build().into() })
+        let agents = Agents::new(certificates, SILENCE)
+            .map_err(|error| PullError::Certificates { path: error.path, reason: error.reason })?;
+        Ok(Self { agents })
     }
 
     /// Asks, and follows redirects: never from `https` to `http`, and with the authorization only as long as they
@@ -156,7 +118,7 @@ impl Client {
         request: &Request<'_>,
         authorization: Option<&Secret>,
     ) -> Result<Response<Body>, ureq::Error> {
-        let agent = if url.is_loopback() { &self.direct } else { &self.agent };
+        let agent = self.agents.to(url.authority());
         if let Some(form) = request.form {
             let post = agent.post(url.text()).header(header::ACCEPT, request.accept);
             return post.content_type("application/x-www-form-urlencoded").send(form.reveal());
@@ -192,73 +154,24 @@ impl Client {
     }
 }
 
-fn read_certificates(path: &Path) -> Result<Vec<Certificate<'static>>, PullError> {
-    let failed = |reason: String| PullError::Certificates { path: path.to_owned(), reason };
-    let mut pem = Vec::new();
-    std::fs::File::open(path)
-        .and_then(|file| file.take(MAX_CERTIFICATES).read_to_end(&mut pem))
-        .map_err(|error| failed(error.to_string()))?;
-    let mut found = Vec::new();
-    for item in ureq::tls::parse_pem(&pem) {
-        match item {
-            Ok(PemItem::Certificate(certificate)) => found.push(certificate),
-            Ok(_) => {}
-            Err(error) => return Err(failed(error.to_string())),
-        }
-    }
-    if found.is_empty() {
-        return Err(failed("it has no certificate".into()));
-    }
-    Ok(found)
-}
-
 /// What an error means for what comes next.
-pub(super) fn classify(error: ureq::Error) -> Failure {
-    match error {
-        ureq::Error::Rustls(error) => classify_tls(&error),
-        ureq::Error::Io(error) => classify_io(&error),
-        ureq::Error::Timeout(which) => Failure::Passing(timed_out(which)),
-        error => Failure::Lasting(Reason::Unreachable(error.to_string())),
-    }
+fn classify(error: ureq::Error) -> Failure {
+    http::Failure::of(&error, SILENCE).into()
 }
 
 /// The same for errors in the middle of a body.
 pub(super) fn classify_io(error: &io::Error) -> Failure {
-    let inner = error.get_ref();
-    if let Some(tls) = inner.and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
-        return classify_tls(tls);
-    }
-    if let Some(ureq::Error::Timeout(which)) = inner.and_then(|inner| inner.downcast_ref::<ureq::Error>()) {
-        return Failure::Passing(timed_out(*which));
-    }
-    let passes = matches!(
-        error.kind(),
-        io::ErrorKind::TimedOut
-            | io::ErrorKind::WouldBlock
-            | io::ErrorKind::ConnectionReset
-            | io::ErrorKind::ConnectionAborted
-            | io::ErrorKind::BrokenPipe
-            | io::ErrorKind::UnexpectedEof
-    );
-    match passes {
-        true => Failure::Passing(error.to_string()),
-        false => Failure::Lasting(Reason::Unreachable(error.to_string())),
-    }
+    http::Failure::of_io(error, SILENCE).into()
 }
 
-fn timed_out(which: ureq::Timeout) -> String {
-    match which {
-        ureq::Timeout::Resolve => format!("its name was not found within {} seconds", CONNECT.as_secs()),
-        ureq::Timeout::Connect => format!("there was no connection within {} seconds", CONNECT.as_secs()),
-        _ => format!("it said nothing for {} seconds", SILENCE.as_secs()),
-    }
-}
-
-fn classify_tls(error: &rustls::Error) -> Failure {
-    match error {
-        rustls::Error::InvalidMessage(_) => Failure::NotTls,
-        rustls::Error::InvalidCertificate(_) => Failure::Lasting(Reason::Untrusted(error.to_string())),
-        error => Failure::Lasting(Reason::Unreachable(error.to_string())),
+impl From<http::Failure> for Failure {
+    fn from(failure: http::Failure) -> Self {
+        match failure {
+            http::Failure::Unsent(reason) | http::Failure::Passing(reason) => Self::Passing(reason),
+            http::Failure::NotTls => Self::NotTls,
+            http::Failure::Untrusted(reason) => Self::Lasting(Reason::Untrusted(reason)),
+            http::Failure::Lasting(reason) => Self::Lasting(Reason::Unreachable(reason)),
+        }
     }
 }
 

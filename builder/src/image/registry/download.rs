@@ -8,8 +8,8 @@ use ureq::http::{Response, header};
 
 use super::client::classify_io;
 use super::error::Reason;
-use super::retry::Attempts;
 use super::session::{Session, Trouble};
+use crate::http::retry::Attempts;
 use crate::image::blobs::{Directories, NewFile};
 use crate::image::digest::Hashing;
 use crate::image::{Digest, ImageError, VerifiedFile};

@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use serde::Deserialize;
 
 use super::keychain::Credentials;
-use super::secret::Secret;
+use crate::http::Secret;
 
 /// What credential helpers say when they have nothing (`docker-credential-helpers`, `errCredentialsNotFoundMessage`).
 const HELPER_HAS_NONE: &str = "credentials not found in native keychain";

@@ -10,7 +10,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 
 use super::helper;
-use super::secret::Secret;
+use crate::http::Secret;
 
 /// What Docker Hub is called in `config.json`.
 const DOCKER_HUB: &str = "https://index.docker.io/v1/";

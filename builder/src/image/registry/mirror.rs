@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::super::reference::canonical_registry;
-use super::url::{Scheme, Url, UrlError, is_loopback};
+use super::url::{Scheme, Url, UrlError};
+use crate::http::is_loopback;
 
 /// The registry that stands for all.
 const ALL: &str = "*";

@@ -20,8 +20,6 @@ mod meter;
 mod mirror;
 mod pull;
 mod push;
-mod retry;
-pub(crate) mod secret;
 mod session;
 mod text;
 mod token;

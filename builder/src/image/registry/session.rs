@@ -15,10 +15,10 @@ use super::error::Reason;
 use super::keychain::{Credentials, Keychain};
 use super::meter::Meter;
 use super::mirror::Endpoint;
-use super::retry::{Attempts, passes, retry_after};
-use super::secret::Secret;
 use super::token;
 use super::url::Url;
+use crate::http::Secret;
+use crate::http::retry::{Attempts, passes, retry_after};
 use crate::image::limits::MAX_DOCUMENT;
 
 /// How much of an error's text is read, in bytes.

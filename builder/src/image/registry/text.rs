@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use super::client::{Client, Failure, Request};
 use super::error::{PullError, Reason};
-use super::retry::{Attempts, passes};
 use super::url::{Url, UrlError};
+use crate::http::retry::{Attempts, passes};
 
 /// How long a text may take altogether.
 const PATIENCE: Duration = Duration::from_secs(300);

@@ -10,10 +10,10 @@ use super::challenge::Challenge;
 use super::client::Request;
 use super::error::Reason;
 use super::keychain::Credentials;
-use super::retry::Attempts;
-use super::secret::Secret;
 use super::session::{Purpose, Session, Trouble, refused};
 use super::url::{Scheme, Url};
+use crate::http::Secret;
+use crate::http::retry::Attempts;
 
 /// Largest answer with a token, in bytes.
 const MAX_TOKEN: u64 = 1 << 20;

@@ -10,9 +10,9 @@ use ureq::http::{Method, Response, header};
 
 use super::client::{Payload, Request, Upload};
 use super::error::Reason;
-use super::retry::Attempts;
 use super::session::{Session, Trouble};
 use super::url::{Scheme, Url};
+use crate::http::retry::Attempts;
 use crate::image::VerifiedFile;
 
 /// Bytes of a chunk, unless the registry wants more.

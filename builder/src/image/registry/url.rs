@@ -1,7 +1,6 @@
 //! Where requests go.
 
 use std::fmt;
-use std::net::IpAddr;
 
 use ureq::http::Uri;
 
@@ -122,7 +121,7 @@ impl Url {
 
     /// Whether it is this machine, so that nobody can listen in.
     pub(super) fn is_loopback(&self) -> bool {
-        is_loopback(&self.authority)
+        crate::http::is_loopback(&self.authority)
     }
 
     pub(super) fn host(&self) -> &str {
@@ -150,14 +149,6 @@ fn host(authority: &str) -> &str {
         Some((host, port)) if !port.contains(']') => host,
         _ => authority,
     }
-}
-
-/// Whether `HOST[:PORT]` is this machine.
-pub(super) fn is_loopback(authority: &str) -> bool {
-    let host = host(authority);
-    let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
-    bare.eq_ignore_ascii_case("localhost")
-        || bare.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
 /// Without the path, which may be long, and the query, which may be a signature that opens it.
@@ -225,17 +216,6 @@ mod tests {
         assert!(url("https://a/x").same_origin(&url("https://A:443/y")));
         for other in ["http://a/x", "https://a:444/x", "https://b/x"] {
             assert!(!url("https://a/x").same_origin(&url(other)), "{other}");
-        }
-    }
-
-    #[test]
-    fn loopback_is_known_by_name_and_by_number() {
-        for authority in ["localhost", "localhost:5000", "127.0.0.1:5000", "127.9.9.9", "[::1]:5000", "[::1]"]
-        {
-            assert!(is_loopback(authority), "{authority}");
-        }
-        for authority in ["localhost.example", "128.0.0.1", "127.0.0.1.example", "[::2]:5000", "a"] {
-            assert!(!is_loopback(authority), "{authority}");
         }
     }
 }

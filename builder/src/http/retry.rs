@@ -8,23 +8,23 @@ const ATTEMPTS: u32 = 5;
 const FIRST: Duration = Duration::from_millis(500);
 /// The longest pause of our own.
 const LONGEST: Duration = Duration::from_secs(8);
-/// The longest pause that a registry may ask for.
+/// The longest pause that a server may ask for.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// How often something has failed in a way that may pass.
 #[derive(Debug, Default)]
-pub(super) struct Attempts {
+pub(crate) struct Attempts {
     failed: u32,
 }
 
 impl Attempts {
     /// Forgets failures: there has been progress since.
-    pub(super) fn forget(&mut self) {
+    pub(crate) fn forget(&mut self) {
         self.failed = 0;
     }
 
     /// How long to wait before the next attempt, at least as long as was asked for; `None` when there should be none.
-    pub(super) fn pause(&mut self, asked: Option<Duration>) -> Option<Duration> {
+    pub(crate) fn pause(&mut self, asked: Option<Duration>) -> Option<Duration> {
         self.failed += 1;
         if self.failed >= ATTEMPTS || asked.is_some_and(|asked| asked > PATIENCE) {
             return None;
@@ -35,12 +35,12 @@ impl Attempts {
 }
 
 /// Whether an answer with this status may be another one later.
-pub(super) fn passes(status: u16) -> bool {
+pub(crate) fn passes(status: u16) -> bool {
     matches!(status, 408 | 429 | 500 | 502 | 503 | 504)
 }
 
 /// `Retry-After` in seconds. The form with a date is as good as none: it needs both clocks to be right.
-pub(super) fn retry_after(header: &str) -> Option<Duration> {
+pub(crate) fn retry_after(header: &str) -> Option<Duration> {
     let digits = header.trim();
     let is_number = !digits.is_empty() && digits.bytes().all(|c| c.is_ascii_digit());
     is_number.then(|| Duration::from_secs(digits.parse().unwrap_or(u64::MAX)))
@@ -61,7 +61,7 @@ mod tests {
     }
 
     #[test]
-    fn a_registry_may_ask_for_patience_but_not_for_any_amount() {
+    fn a_server_may_ask_for_patience_but_not_for_any_amount() {
         let mut attempts = Attempts::default();
         assert_eq!(attempts.pause(Some(Duration::from_secs(7))), Some(Duration::from_secs(7)));
         assert_eq!(attempts.pause(Some(Duration::ZERO)), Some(Duration::from_secs(1)));

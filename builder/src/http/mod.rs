@@ -1,0 +1,31 @@
+//! HTTP, as registries and clouds share it.
+//!
+//! | file | duty |
+//! |---|---|
+//! | `agent.rs` | connections: certificates, time limits, proxies |
+//! | `failure.rs` | why there is no answer, and whether there may be one later |
+//! | `retry.rs` | when it is worth asking again, and after how long |
+//! | `request.rs` | what is asked |
+//! | `client.rs` | requests and bounded answers, for clouds |
+//! | `complaint.rs` | what a service says about an error, fit to be shown |
+//! | `secret.rs` | texts that must not be seen |
+//!
+//! Nobody here follows a redirect: who asks knows where its secrets may go.
+
+mod agent;
+mod client;
+mod complaint;
+mod failure;
+mod request;
+pub(crate) mod retry;
+mod secret;
+#[cfg(test)]
+mod tests;
+
+pub use agent::CertificateError;
+pub(crate) use agent::{Agents, is_loopback};
+pub(crate) use client::Client;
+pub use client::Trouble;
+pub(crate) use failure::Failure;
+pub(crate) use request::{Body, Request};
+pub(crate) use secret::Secret;
