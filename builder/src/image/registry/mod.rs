@@ -21,6 +21,7 @@ mod mirror;
 mod pull;
 mod push;
 mod session;
+mod side_by_side;
 mod text;
 mod token;
 mod upload;

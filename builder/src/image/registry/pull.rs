@@ -1,7 +1,6 @@
 //! From a name to an image in the cache.
 
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::thread;
+use std::sync::atomic::AtomicBool;
 
 use oci_spec::image::{Arch, Descriptor, ImageConfiguration, ImageIndex, ImageManifest, MediaType, Os};
 use serde::de::DeserializeOwned;
@@ -10,13 +9,12 @@ use super::download::{Wanted, download};
 use super::error::Reason;
 use super::manifest::{self, ANY, IMAGE};
 use super::session::Session;
+use super::side_by_side::side_by_side;
 use super::{Brought, Pulled};
 use crate::image::document::{is_for, is_index, is_layer, is_manifest, platform_name};
 use crate::image::limits::{MAX_DOCUMENT, MAX_LAYER, MAX_LAYERS, MAX_MANIFESTS};
 use crate::image::{Cache, Digest, Reference, VerifiedFile};
 
-/// Layers that come side by side.
-const THREADS: usize = 4;
 /// Most platforms that are named in an error.
 const NAMED: usize = 20;
 
@@ -98,33 +96,8 @@ impl Pull<'_> {
             }
         }
         self.session.meter.expect(layers.iter().map(|layer| layer.size).sum());
-        let (next, abandoned) = (AtomicUsize::new(0), AtomicBool::new(false));
-        let work = || {
-            let mut bytes = 0;
-            while let Some(layer) = layers.get(next.fetch_add(1, Ordering::Relaxed)) {
-                match download(&self.session, &self.cache.dirs, layer, "", &abandoned) {
-                    Ok(received) => bytes += received,
-                    Err(reason) => {
-                        abandoned.store(true, Ordering::Relaxed);
-                        return Err(reason);
-                    }
-                }
-            }
-            Ok(bytes)
-        };
-        thread::scope(|scope| {
-            let workers: Vec<_> = (0..THREADS.min(layers.len())).map(|_| scope.spawn(work)).collect();
-            let mut total = Ok(0);
-            for worker in workers {
-                let outcome = worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-                total = match (total, outcome) {
-                    (Ok(total), Ok(bytes)) => Ok(total + bytes),
-                    // What was abandoned has its reason in another one's failure.
-                    (Err(Reason::Abandoned) | Ok(_), Err(reason)) => Err(reason),
-                    (Err(reason), _) => Err(reason),
-                };
-            }
-            total
+        side_by_side(&layers, |layer, abandoned| {
+            download(&self.session, &self.cache.dirs, layer, "", abandoned)
         })
     }
 

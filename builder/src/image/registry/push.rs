@@ -1,8 +1,7 @@
 //! From a name in the cache to a name in a registry.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::thread;
+use std::sync::atomic::AtomicBool;
 
 use oci_spec::image::{
     Descriptor, ImageConfiguration, ImageIndex, ImageManifest, MediaType, PlatformBuilder,
@@ -14,15 +13,13 @@ use super::error::Reason;
 use super::manifest::{self, ANY};
 use super::merge::{self, Named, Plan};
 use super::session::Session;
+use super::side_by_side::side_by_side;
 use super::upload::upload;
 use super::{Pushed, Pushing};
 use crate::http::retry::Attempts;
 use crate::image::document::{Documents, is_index, is_manifest};
 use crate::image::error::Fault;
 use crate::image::{Cache, Digest, ImageError, Reference, VerifiedFile, VerifyError, index};
-
-/// Blobs that go side by side.
-const THREADS: usize = 4;
 
 /// An image of the cache, with everything that it needs.
 struct Local {
@@ -163,43 +160,14 @@ impl Push<'_> {
         }
         let wanted: Vec<(Digest, u64)> = wanted.into_iter().collect();
         self.session.meter.expect(wanted.iter().map(|(_, size)| size).sum());
-        let (next, abandoned) = (AtomicUsize::new(0), AtomicBool::new(false));
-        let work = || {
-            let mut bytes = 0;
-            while let Some((digest, size)) = wanted.get(next.fetch_add(1, Ordering::Relaxed)) {
-                match self.blob(*digest, *size, &abandoned) {
-                    Ok(sent) => {
-                        bytes += sent;
-                        self.session.meter.receive(*size);
-                    }
-                    Err(reason) => {
-                        abandoned.store(true, Ordering::Relaxed);
-                        return Err(reason);
-                    }
-                }
-            }
-            Ok(bytes)
-        };
-        thread::scope(|scope| {
-            let workers: Vec<_> = (0..THREADS.min(wanted.len())).map(|_| scope.spawn(work)).collect();
-            let mut total = Ok(0);
-            for worker in workers {
-                let outcome = worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-                total = match (total, outcome) {
-                    (Ok(total), Ok(bytes)) => Ok(total + bytes),
-                    // What was abandoned has its reason in another one's failure.
-                    (Err(Reason::Abandoned) | Ok(_), Err(reason)) => Err(reason),
-                    (Err(reason), _) => Err(reason),
-                };
-            }
-            total
+        side_by_side(&wanted, |(digest, size), abandoned| {
+            let sent = self.blob(*digest, *size, abandoned)?;
+            self.session.meter.receive(*size);
+            Ok(sent)
         })
     }
 
     fn blob(&self, digest: Digest, size: u64, abandoned: &AtomicBool) -> Result<u64, Reason> {
-        if abandoned.load(Ordering::Relaxed) {
-            return Err(Reason::Abandoned);
-        }
         let path = self.cache.dirs.blob(digest);
         let file = VerifiedFile::open(&path, digest, Some(size)).map_err(|error| match error {
             VerifyError::Io(error) => ImageError::io("read", &path)(error),
