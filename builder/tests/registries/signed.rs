@@ -138,6 +138,26 @@ fn a_signed_image_is_built_and_built_again_off_line() {
 }
 
 #[test]
+fn an_image_that_was_pulled_has_its_signatures_with_it() {
+    let (amd64, arm64) = (Image::new("amd64", &[b"intel"]), Image::new("arm64", &[b"arm"]));
+    let signer = Signer::new(P256);
+    for signed in [index(&[&amd64, &arm64]), amd64.manifest.clone()] {
+        let registry = Registry::plain();
+        registry.push_index("acme/app", "1", &[&amd64, &arm64]);
+        signer.attach(&registry, "acme/app", &digest(&signed));
+        let home = home(&registry, "");
+        let name = format!("{}/acme/app:1", registry.host());
+        let (said, answer) = home.works(&["cache", "pull", "--platform=linux/amd64", &name]);
+        assert_eq!(answer, format!("{name} {}\n", digest(&index(&[&amd64, &arm64]))));
+        assert!(!said.contains("warning"), "{said}");
+        drop(registry);
+        home.works(&with_key(&path(&signer)));
+        let said = home.fails(&with_key(&path(&Signer::new(P256))));
+        assert!(said.contains("by none of the keys"), "{said}");
+    }
+}
+
+#[test]
 fn what_is_not_signed_as_it_must_be_is_not_built() {
     let (signer, other) = (Signer::new(P256), Signer::new(P256));
     let image = Image::new("amd64", &[b"one"]);

@@ -1,6 +1,7 @@
 //! `lkb cache`.
 
 mod export;
+mod pull;
 mod push;
 mod remove;
 
@@ -8,7 +9,6 @@ use std::path::{Path, PathBuf};
 
 use super::{Context, Outcome, SUCCESS};
 use crate::image::Reference;
-use crate::image::registry::Former;
 
 /// Look after the image cache
 #[derive(Debug, clap::Args)]
@@ -31,15 +31,7 @@ pub enum Command {
         name: Option<String>,
     },
     Export(export::Options),
-    /// Bring images from their registries, and print their digests
-    Pull {
-        /// What they are for: linux/ARCH [default: this machine's]
-        #[arg(long, value_name = "PLATFORM")]
-        platform: Option<String>,
-        /// The images' names
-        #[arg(required = true, value_name = "REF")]
-        names: Vec<String>,
-    },
+    Pull(pull::Options),
     Push(push::Options),
     /// Remove images, and what no other image needs
     Rm {
@@ -79,15 +71,7 @@ pub fn run(options: &Options, context: &Context) -> Outcome {
             }
         }
         Command::Export(options) => return export::run(options, &cache),
-        Command::Pull { platform, names } => {
-            let arch = platform.as_deref().map_or(Ok(super::host_arch()), arch)?;
-            let registries = context.registries()?;
-            for name in names {
-                let reference: Reference = name.parse()?;
-                let pulled = registries.pull(&cache, &reference, arch, Former::Replaced)?;
-                context.terminal.print(format_args!("{reference} {}", pulled.digest))?;
-            }
-        }
+        Command::Pull(options) => return pull::run(options, &cache, context),
         Command::Push(options) => return push::run(options, &cache, context),
         Command::Rm { published_only, names } => {
             return remove::remove(names, *published_only, &cache, context);

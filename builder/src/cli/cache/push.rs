@@ -6,7 +6,8 @@ use crate::image::{Cache, Reference};
 
 /// Put images into their registries, and print their digests
 ///
-/// All platforms that the cache has go there, beside those that the registry has by the same name.
+/// All platforms that the cache has go there, beside those that the registry has by the same name. Signatures do not: they
+/// are for the name that they were made for, and `cosign sign` or `cosign copy` puts them where they belong.
 #[derive(Debug, clap::Args)]
 pub struct Options {
     /// What the image is called there [default: as the cache does]

@@ -162,26 +162,26 @@ impl Registries {
     pub fn pull_signatures(&self, cache: &Cache, image: &Reference, digest: Digest) -> Result<(), PullError> {
         let names =
             attached(image, digest).map_err(|source| PullError::Name { image: image.to_string(), source })?;
-        let mut outcome = Ok(());
         let whose = image.to_string();
         (self.tell)(Event::Started { work: Work::Verify, name: &whose });
+        let (mut came, mut failed) = (false, None);
         for (name, attached) in names {
             let pulled = self.bring(cache, &name, Former::Replaced, &|session| {
                 Attachments { session, cache }.run(&name, digest, attached)
             });
             match pulled {
-                // One of both is enough.
-                Ok(_) => {
-                    outcome = Ok(());
-                    break;
-                }
+                Ok(_) => came = true,
                 // Most images have none; whom it matters for misses it later.
                 Err(error) if error.is_absence() => {}
-                Err(error) => outcome = outcome.and(Err(error)),
+                Err(error) => failed = failed.or(Some(error)),
             }
         }
         (self.tell)(Event::Finished { work: Work::Verify, name: &whose, bytes: None, digest: None });
-        outcome
+        match failed {
+            // Either of both may be the one that counts.
+            Some(error) if !came => Err(error),
+            _ => Ok(()),
+        }
     }
 
     /// Has each endpoint in turn do it, until one can; what it brought has this name then.
