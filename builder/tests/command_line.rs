@@ -231,3 +231,32 @@ fn an_earlier_tar_must_be_there_and_another_than_the_output() {
     assert_eq!(run(&["--pull"]).status.code(), Some(2));
     assert!(run(&["--dry-run"]).status.success());
 }
+
+#[test]
+fn an_earlier_tar_must_say_what_it_was_made_of_and_the_result_is_the_same_as_without_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
+    let yaml = |name: &str, file: &str| {
+        std::fs::write(path(name), format!("files:\n  - {{path: {file}}}\n")).unwrap();
+        path(name)
+    };
+    let with = yaml("with.yml", "etc/made-of.yml, metadata: yaml");
+    let without = yaml("without.yml", "etc/a, contents: a");
+    let elsewhere = yaml("elsewhere.yml", "etc/other.json, metadata: json");
+    let (cache, old, new) = (path("cache"), path("old.tar"), path("new.tar"));
+    let build = |args: &[&str]| lkb(&[&["--cache", &cache, "build"], args].concat());
+    assert!(build(&["-o", &old, &with]).status.success());
+    let output = build(&["-o", &new, "--input-tar", &old, &with]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    assert!(std::fs::read(&old).unwrap() == std::fs::read(&new).unwrap());
+    for (yaml, says) in
+        [(&without, "no `files` entry has `metadata:`"), (&elsewhere, "old.tar has no file etc/other.json")]
+    {
+        let output = build(&["-o", &new, "--input-tar", &old, yaml]);
+        assert_eq!(output.status.code(), Some(1));
+        assert!(stderr(&output).contains(says), "{}", stderr(&output));
+    }
+    std::fs::write(&old, "this is no archive").unwrap();
+    let said = stderr(&build(&["-o", &new, "--input-tar", &old, &with]));
+    assert!(said.contains("old.tar is not a proper tar archive"), "{said}");
+}

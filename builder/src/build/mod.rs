@@ -9,6 +9,7 @@
 
 mod bill;
 mod bundles;
+mod earlier;
 mod engine;
 mod error;
 mod fetch;
@@ -31,6 +32,7 @@ use crate::tree::{Kind, Location, Node, Origin, Tree, TreeError};
 use crate::trust::Policy;
 
 use bundles::Bundles;
+pub use earlier::{EarlierError, check_earlier};
 pub use engine::take_from_engine;
 pub use error::{BuildError, FileFault, MissingImage, UnpulledImage};
 pub use fetch::{When, fetch};

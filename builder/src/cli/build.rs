@@ -56,8 +56,8 @@ pub struct Options {
     #[arg(long)]
     pub pull: bool,
 
-    /// An earlier tar. LinuxKit copies from it what has not changed; here the cache has that, and it is not read: the
-    /// result is the same
+    /// An earlier tar, with the file in it that a `files` entry with `metadata:` makes. LinuxKit copies from it what has not
+    /// changed; here the cache has that, so the file must be there, and nothing is copied: the result is the same
     #[arg(long, value_name = "FILE", conflicts_with = "pull")]
     pub input_tar: Option<PathBuf>,
 
@@ -113,12 +113,19 @@ pub fn run(options: &Options, context: &Context) -> Outcome {
     let formats = options.formats()?;
     let settings = options.settings();
     output::distinct(&options.prefix(), &formats)?;
-    options.check_input_tar(context)?;
+    options.check_input_tar()?;
     output::can_have_root(settings.root, &formats)?;
     let mut config = context.load(&source::read_all(&options.files, &context.certificates)?)?;
     if options.dry_run {
         context.terminal.print(config.to_yaml()?.trim_end())?;
         return SUCCESS;
+    }
+    if let Some(tar) = &options.input_tar {
+        build::check_earlier(tar, &config)?;
+        let tar = tar.display();
+        context
+            .terminal
+            .detail(format_args!("nothing is copied from {tar}: the cache has what has not changed"));
     }
     let cache = context.cache()?;
     let choices = build::Options {
@@ -178,7 +185,7 @@ impl Options {
         Settings { size: self.size.bytes(), root, compression }
     }
 
-    fn check_input_tar(&self, context: &Context) -> Result<(), String> {
+    fn check_input_tar(&self) -> Result<(), String> {
         let Some(tar) = &self.input_tar else { return Ok(()) };
         if self.output.as_ref() == Some(tar) {
             return Err(format!("--input-tar and -o are the same file, {}", tar.display()));
@@ -186,9 +193,6 @@ impl Options {
         if !tar.is_file() {
             return Err(format!("--input-tar: there is no file {}", tar.display()));
         }
-        context
-            .terminal
-            .detail(format_args!("{} is not read: the cache has what has not changed", tar.display()));
         Ok(())
     }
 
