@@ -1,6 +1,6 @@
 //! `lkb` killed at any moment: no half file has its name, and the next run does as if nothing had been.
 //!
-//! 40 moments; `LK_FAULTS=full` makes it 400.
+//! 40 moments of builds and imports, and 20 of each other command; `LK_FAULTS=full` makes them 400 and 200.
 
 mod fixture;
 mod registries;
@@ -12,7 +12,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use fixture::{Fixture, failure, layout, success, tar};
-use registries::images::Image;
+use registries::images::{Image, digest};
 use registries::real::Registry;
 use sha2::{Digest, Sha256};
 
@@ -231,4 +231,48 @@ fn a_pull_that_is_killed_leaves_a_sound_cache_and_the_next_one_succeeds() {
         fs::read_dir(fixture.path("cache/tmp")).unwrap().next().is_none(),
         "nothing lies about half done"
     );
+}
+
+#[test]
+fn a_push_that_is_killed_leaves_no_tag_without_its_blobs_and_the_next_one_succeeds() {
+    let fixture = Fixture::new();
+    let (from, registry) = (Registry::plain(), Registry::plain());
+    let long_text: Vec<u8> =
+        (0..1_000_000_u32).flat_map(|n| n.wrapping_mul(2_654_435_761).to_le_bytes()).collect();
+    let mut dice = Dice(0x5897_89E6_EB44_AA11);
+    let run = |args: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_lkb"));
+        let command = command.current_dir(fixture.dir.path()).env_remove("LINUXKIT_MIRROR");
+        command.args(args).output().unwrap()
+    };
+    let mut long = 0;
+    for moment in 0..=moments() / 2 {
+        // A registry takes no blob twice, so there is something new each time.
+        let own = format!("layer {moment}").into_bytes();
+        let image = Image::new("amd64", &[&[&long_text[..], &own].concat(), &own]);
+        from.push("x", "1", &image);
+        let name = format!("{}/x:1", from.host());
+        success(&run(&["--cache", "cache", "cache", "pull", "--platform=linux/amd64", &name]));
+        let remote = format!("{}/y:{moment}", registry.host());
+        let push = ["cache", "push", "--remote-name", &remote, &name];
+        let begun = Instant::now();
+        if moment == 0 {
+            success(&run(&[&["--cache", "cache"], &push[..]].concat()));
+            long = u64::try_from(begun.elapsed().as_micros()).unwrap();
+            continue;
+        }
+        kill_after(&fixture, &push, Duration::from_micros(dice.below(long + long / 8)));
+        assert_sound(&fixture.path("cache"));
+        // What has a tag can be had.
+        let pull = ["--cache", "other", "cache", "pull", "--platform=linux/amd64", &remote];
+        let pulled = run(&pull);
+        if !pulled.status.success() {
+            let said = failure(&pulled);
+            assert!(said.contains("has no such image"), "after kill {moment}: {said}");
+        }
+        success(&run(&[&["--cache", "cache"], &push[..]].concat()));
+        let said = success(&run(&pull));
+        assert!(said.contains(&digest(&image.manifest)), "{said}");
+        fs::remove_dir_all(fixture.path("other")).unwrap();
+    }
 }
