@@ -1,9 +1,7 @@
 //! `kernel+squashfs`, `kernel+erofs`: a kernel, and the root filesystem as the whole of a disk.
 
-use std::io::Write;
-
 use super::on_disk::Boot;
-use super::{FileSystem, Format, Job, OutputError};
+use super::{FileSystem, Format, Job, OutputError, boot_files};
 
 /// `NAME-kernel`, `NAME-initrd.img`, `NAME-cmdline`, `NAME-squashfs.img`.
 #[derive(Debug, Clone, Copy)]
@@ -46,26 +44,15 @@ impl Format for KernelErofs {
 
 /// The initrd is there even when the kernel needs none, and then has no files: so an older build's never stays.
 fn files(file_system: FileSystem, name: &str) -> Vec<String> {
-    let image = format!("{}.img", file_system.name());
-    ["kernel", "initrd.img", "cmdline", &image].map(|part| format!("{name}-{part}")).to_vec()
+    let mut files = boot_files::names(name);
+    files.push(format!("{name}-{}.img", file_system.name()));
+    files
 }
 
 fn write(format: &'static str, file_system: FileSystem, job: &Job<'_>) -> Result<(), OutputError> {
-    let machine = job.machine;
-    let kernel = machine.kernel.as_ref().ok_or_else(|| OutputError::no_kernel(format))?;
-    let mut out = job.create(&format!("{}-kernel", job.name))?;
-    let path = out.path().to_owned();
-    kernel.copy_to(&mut out).map_err(|source| OutputError::Copy {
-        path: "the kernel".into(),
-        origin: machine.boot.to_string(),
-        into: path.display().to_string(),
-        source,
-    })?;
+    boot_files::write_kernel(format, job)?;
     let boot = Boot::of_root(format, job, file_system, PLACE)?;
-    job.copy(&boot.initrd, &mut job.create(&format!("{}-initrd.img", job.name))?)?;
-    let mut out = job.create(&format!("{}-cmdline", job.name))?;
-    let path = out.path().to_owned();
-    out.write_all(boot.cmdline.as_bytes()).map_err(OutputError::io("write", &path))?;
+    boot_files::write_rest(job, &boot.initrd, &boot.cmdline)?;
     let root = job.root(file_system)?;
     job.copy(&root.path, &mut job.create(&format!("{}-{}.img", job.name, file_system.name()))?)
 }

@@ -3,6 +3,7 @@
 mod aws;
 pub mod bios_disk;
 mod bios_gpt_disk;
+mod boot_files;
 pub mod bzimage;
 pub mod convert;
 mod cpio;
