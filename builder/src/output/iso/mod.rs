@@ -12,7 +12,6 @@
 //! | `fingerprint.rs` | a number of a machine's own, by which its file system is found |
 //! | `boot.rs` | an image that machines boot, as a CD and as a disk |
 //! | `root.rs` | machines whose root file system is an image |
-//! | `metadata_cd.rs` | the CD with one file that tells a machine its metadata |
 //!
 //! Sources: ECMA-119; SUSP (IEEE P1281) and RRIP (IEEE P1282), version 1.12; the El Torito specification 1.0; and what Linux
 //! makes of them, `fs/isofs`. Memory grows with the number of files, not with their size. The same tree makes the same bytes.
@@ -23,7 +22,6 @@ mod field;
 mod fingerprint;
 mod identifier;
 mod layout;
-pub mod metadata_cd;
 mod record;
 mod rock_ridge;
 mod root;

@@ -21,7 +21,7 @@ use thiserror::Error;
 
 use super::super::disk::{DiskRequest, Format};
 use super::{Drive, Metadata, QemuError, absolute, format_of, launch, stop};
-use crate::output::iso::metadata_cd::{self, MetadataCdError};
+use crate::output::metadata_cd::{self, MetadataCdError};
 
 /// Why the state directory is of no use.
 #[derive(Debug, Error)]
