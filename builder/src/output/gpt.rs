@@ -49,6 +49,12 @@ impl Guid {
         Self(bytes)
     }
 
+    /// The bytes as they lie on a disk, where Microsoft's formats have them alike.
+    #[must_use]
+    pub fn on_disk(&self) -> [u8; 16] {
+        self.0
+    }
+
     /// The bytes in the order in which they are written, as file systems have them.
     #[must_use]
     pub fn in_writing_order(&self) -> [u8; 16] {

@@ -7,6 +7,7 @@ mod boot_files;
 pub mod bzimage;
 pub mod convert;
 mod cpio;
+mod crc32c;
 mod docker;
 mod dynamic_vhd;
 pub mod efi;
@@ -58,6 +59,7 @@ mod tests;
 mod uki;
 mod vhd;
 mod vhd_footer;
+mod vhdx;
 mod vmdk;
 pub mod vmlinux;
 
@@ -97,6 +99,7 @@ pub use tar::Tar;
 pub use tar_kernel_initrd::TarKernelInitrd;
 pub use uki::UnifiedKernel;
 pub use vhd::Vhd;
+pub use vhdx::Vhdx;
 pub use vmdk::Vmdk;
 
 /// What a build makes, before it becomes a format.
@@ -185,6 +188,7 @@ pub static FORMATS: &[&dyn Format] = &[
     &Gcp,
     &Vhd,
     &DynamicVhd,
+    &Vhdx,
     &Vmdk,
 ];
 

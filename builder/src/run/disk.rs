@@ -18,6 +18,8 @@ pub enum Format {
     Vmdk,
     /// Microsoft's, of either kind; known by its name, `.vhd`.
     Vhd,
+    /// Microsoft's newer one; known by its name, `.vhdx`.
+    Vhdx,
 }
 
 impl Format {
@@ -29,6 +31,7 @@ impl Format {
             Self::Raw => "raw",
             Self::Vmdk => "vmdk",
             Self::Vhd => "vpc",
+            Self::Vhdx => "vhdx",
         }
     }
 
@@ -40,6 +43,7 @@ impl Format {
             "qcow2" => Some(Self::Qcow2),
             "vmdk" => Some(Self::Vmdk),
             "vhd" => Some(Self::Vhd),
+            "vhdx" => Some(Self::Vhdx),
             _ => None,
         }
     }

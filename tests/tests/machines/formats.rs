@@ -10,13 +10,14 @@ use lk_tests::vm::{Setup, Vm};
 
 /// What `lkb run` is given for each format that `lkb build` wrote under the name `minimal`. What ends in `.iso.img` is a CD image on
 /// a disk.
-const BIOS: [(&str, &str); 10] = [
+const BIOS: [(&str, &str); 11] = [
     ("kernel+initrd", "minimal"),
     ("raw-bios", "minimal-bios.img"),
     ("qcow2-bios", "minimal.qcow2"),
     ("aws", "minimal.raw"),
     ("vmdk", "minimal.vmdk"),
     ("vhd", "minimal.vhd"),
+    ("vhdx", "minimal.vhdx"),
     ("raw-hybrid", "minimal-hybrid.img"),
     ("iso-bios", "minimal.iso"),
     ("iso-bios", "minimal.iso.img"),

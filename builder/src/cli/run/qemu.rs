@@ -14,9 +14,9 @@ use crate::run::qemu::{self, Attended, Console, Device, Expectation, Metadata, M
 
 /// Run an image in QEMU on this machine
 ///
-/// PATH is a disk image (.qcow2, .img, .raw, .vmdk, .vhd), a CD image (.iso), an EFI program (.efi), or the name of a build: then
+/// PATH is a disk image (.qcow2, .img, .raw, .vmdk, .vhd, .vhdx), a CD image (.iso), an EFI program (.efi), or the name of a build: then
 /// PATH-kernel is run if it is there, with PATH-initrd.img, PATH-squashfs.img, PATH-erofs.img or PATH.iso, else PATH.qcow2, PATH-bios.img, PATH.raw, PATH-hybrid.img,
-/// PATH-efi.qcow2, PATH-efi.img, PATH.vmdk, PATH.vhd, PATH.iso, PATH-hybrid.iso, PATH-efi.iso or PATH-efi-initrd.iso. Disks are virtio: the boot disk is vda, read-only, and the --disk ones follow. On a terminal, Ctrl-A X quits.
+/// PATH-efi.qcow2, PATH-efi.img, PATH.vmdk, PATH.vhd, PATH.vhdx, PATH.iso, PATH-hybrid.iso, PATH-efi.iso or PATH-efi-initrd.iso. Disks are virtio: the boot disk is vda, read-only, and the --disk ones follow. On a terminal, Ctrl-A X quits.
 #[derive(Debug, clap::Args)]
 pub struct Options {
     /// Memory in MiB

@@ -22,6 +22,7 @@ fn every_disk_format_has_the_same_disk_in_the_size_that_was_asked_for() {
         ("qcow2-bios", "machine.qcow2", "qcow2"),
         ("vhd", "machine.vhd", "vpc"),
         ("dynamic-vhd", "machine.vhd", "vpc"),
+        ("vhdx", "machine.vhdx", "vhdx"),
         ("vmdk", "machine.vmdk", "vmdk"),
     ] {
         let (_dir, path) = build_one(name, SIZE).unwrap();
@@ -41,6 +42,8 @@ fn what_a_cloud_counts_in_larger_units_is_rounded_up() {
     assert_eq!(fs::metadata(vhd).unwrap().len(), SIZE + (1 << 20) + 512);
     let (_dir, vhd) = build_one("dynamic-vhd", SIZE + 512).unwrap();
     assert_eq!(info("vpc", &vhd)["virtual-size"], SIZE + (1 << 20));
+    let (_dir, vhdx) = build_one("vhdx", SIZE + 512).unwrap();
+    assert_eq!(info("vhdx", &vhdx)["virtual-size"], SIZE + (1 << 20));
 }
 
 #[test]
@@ -64,7 +67,7 @@ fn an_archive_for_gcp_has_a_disk_of_whole_gibibytes_that_boots_as_the_others_do(
 
 #[test]
 fn a_disk_that_is_too_small_is_an_error_of_every_format_that_says_what_is_needed() {
-    for name in ["aws", "qcow2-bios", "vhd", "dynamic-vhd", "vmdk"] {
+    for name in ["aws", "qcow2-bios", "vhd", "dynamic-vhd", "vhdx", "vmdk"] {
         let error = build_one(name, 1 << 20).unwrap_err();
         let reason = std::error::Error::source(&error).unwrap().to_string();
         assert!(error.to_string().contains(name) && reason.contains("--size"), "{error}: {reason}");

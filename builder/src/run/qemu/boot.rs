@@ -117,8 +117,9 @@ pub fn detect(
         }
         tried.push(kernel);
     }
-    let disks = [".qcow2", "-bios.img", ".raw", "-hybrid.img", "-efi.qcow2", "-efi.img", ".vmdk", ".vhd"]
-        .map(|suffix| (Mode::Disk, suffix));
+    let disks =
+        [".qcow2", "-bios.img", ".raw", "-hybrid.img", "-efi.qcow2", "-efi.img", ".vmdk", ".vhd", ".vhdx"]
+            .map(|suffix| (Mode::Disk, suffix));
     let cds = [".iso", "-hybrid.iso", "-efi.iso", "-efi-initrd.iso"].map(|suffix| (Mode::Iso, suffix));
     for (kind, suffix) in disks.into_iter().chain(cds).filter(|(kind, _)| wanted(*kind)) {
         let found = suffixed(path, suffix);
@@ -164,7 +165,7 @@ fn beside_kernel(
 /// extension of an image.
 pub fn default_state(path: &Path) -> PathBuf {
     let image = path.extension().is_some_and(|extension| {
-        ["qcow2", "img", "raw", "iso", "efi", "vmdk", "vhd"].iter().any(|known| extension == *known)
+        ["qcow2", "img", "raw", "iso", "efi", "vmdk", "vhd", "vhdx"].iter().any(|known| extension == *known)
     });
     suffixed(&if image { path.with_extension("") } else { path.to_owned() }, "-state")
 }
@@ -270,7 +271,7 @@ mod tests {
                 "m",
                 None,
                 &[][..],
-                "looked for m, m-kernel, m.qcow2, m-bios.img, m.raw, m-hybrid.img, m-efi.qcow2, m-efi.img, m.vmdk, m.vhd, m.iso, \
+                "looked for m, m-kernel, m.qcow2, m-bios.img, m.raw, m-hybrid.img, m-efi.qcow2, m-efi.img, m.vmdk, m.vhd, m.vhdx, m.iso, \
                  m-hybrid.iso, m-efi.iso, m-efi-initrd.iso",
             ),
             ("m", Some(Mode::Kernel), &["m"], "looked for m-kernel"),

@@ -250,7 +250,8 @@ fn load(candidate: Candidate, on_disk: bool) -> Result<Boot, QemuError> {
         Candidate::Disk(path) => {
             let told = format_of(&path).map_err(|source| QemuError::Read { path: path.clone(), source })?;
             // A fixed VHD says only at its end what it is.
-            let named = Format::of_name(&path).filter(|named| matches!(named, Format::Vmdk | Format::Vhd));
+            let named = Format::of_name(&path)
+                .filter(|named| matches!(named, Format::Vmdk | Format::Vhd | Format::Vhdx));
             let format = named.unwrap_or(told);
             Boot::Disk(Drive { path: absolute(&path)?, format })
         }
