@@ -29,3 +29,4 @@ pub mod retry;
 pub mod run;
 pub mod tree;
 pub mod user_data;
+pub mod volume;
