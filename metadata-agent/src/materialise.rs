@@ -242,8 +242,8 @@ impl Run<'_> {
                 move |cause| self.error(action, &path, cause)
             };
             match node {
-                Node::File { mode, content, .. } => {
-                    at.write_new(name.as_str(), *mode, content).map_err(error("write"))?;
+                Node::File { mode, owner, content, .. } => {
+                    at.write_new(name.as_str(), *mode, *owner, content).map_err(error("write"))?;
                 }
                 Node::Directory { mode, entries } => {
                     at.make(name.as_str(), 0o700).map_err(error("make"))?;
@@ -271,7 +271,7 @@ impl Run<'_> {
     fn write_manifest(&self, staging: &Directory, ours: &Paths) -> Result<(), MaterialiseError> {
         let error = |cause| self.error("write", MANIFEST, cause);
         let json = serde_json::to_vec(ours).map_err(|_| error(Errno::EINVAL))?;
-        staging.write_new(MANIFEST, 0o600, &json).map_err(error)?;
+        staging.write_new(MANIFEST, 0o600, None, &json).map_err(error)?;
         staging.rename_to(&self.live, MANIFEST).map_err(error)
     }
 

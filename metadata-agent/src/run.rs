@@ -11,8 +11,7 @@ use crate::materialise::{self, Earlier, materialise, same_directory};
 use crate::metadata::{Fact, without_metadata};
 use crate::provider::{Provider, Reading};
 use crate::tree::{Entries, NameError, Node, Quoted, count};
-use crate::user_data::{self, UserData};
-use crate::{hostname, metadata};
+use crate::{hostname, metadata, user_data};
 
 /// How many refusals of one kind are printed one by one: a hostile document has thousands.
 const SHOWN: usize = 20;
@@ -41,8 +40,8 @@ impl Machine {
 pub fn run(providers: &[&dyn Provider], times: Times, machine: &Machine, console: &Console) -> bool {
     let mut report = Report { console, clean: true };
     let began = Instant::now();
-    let found = ask(providers, times, began, &mut report);
-    let built = match &found {
+    let mut found = ask(providers, times, began, &mut report);
+    let built = match &mut found {
         Some((provider, reading)) => files(provider.name(), reading, &mut report),
         None => without_metadata().map(|entries| Files { entries, users: 0 }),
     };
@@ -120,20 +119,18 @@ struct Files {
     users: usize,
 }
 
-/// The provider's files and the user's.
-fn files(provider: &str, reading: &Reading, report: &mut Report<'_>) -> Result<Files, NameError> {
-    let mut files = Files { entries: reading.metadata.entries(provider)?, users: 0 };
-    let kept = format!("kept raw as the file {} alone", metadata::USER_DATA);
-    match user_data::parse(reading.metadata.user_data.as_deref().unwrap_or_default()) {
-        UserData::Empty => {}
-        UserData::Other(why) => report.console.say(format_args!("user-data: {why}; {kept}")),
-        UserData::Invalid(why) => report.complain(format_args!("user-data: {why}; {kept}")),
-        UserData::Files { entries, refused } => {
-            report.complain_all(refused.iter());
-            files.users = count(&entries);
-            files.entries.extend(entries);
-        }
-    }
+/// The provider's files and the user's, whose host name and keys join what the provider says.
+fn files(provider: &str, reading: &mut Reading, report: &mut Report<'_>) -> Result<Files, NameError> {
+    let user = user_data::parse(reading.metadata.user_data.as_deref().unwrap_or_default());
+    user.ignored.iter().take(SHOWN).for_each(|ignored| report.console.say(ignored));
+    report.complain_all(user.refused.iter());
+    let metadata = &mut reading.metadata;
+    let name = user.hostname.map(|name| metadata.set(Fact::Hostname, name.as_bytes()));
+    let keys = user.keys.iter().map(|key| metadata.add_key("of user-data", key.as_bytes()));
+    let invalid: Vec<_> = name.into_iter().chain(keys).filter_map(Result::err).collect();
+    report.complain_all(invalid.iter().map(|invalid| format!("user-data: {invalid}")));
+    let mut files = Files { entries: metadata.entries(provider)?, users: count(&user.entries) };
+    files.entries.extend(user.entries);
     Ok(files)
 }
 

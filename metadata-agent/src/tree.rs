@@ -67,6 +67,15 @@ impl fmt::Display for Quoted<'_> {
     }
 }
 
+/// A user and a group, by number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Owner {
+    /// The user's number.
+    pub user: u32,
+    /// The group's.
+    pub group: u32,
+}
+
 /// A directory's entries.
 pub type Entries = BTreeMap<Name, Node>;
 
@@ -81,6 +90,8 @@ pub enum Node {
         content: Vec<u8>,
         /// Only makes the file where nothing of the name is there from elsewhere.
         placeholder: bool,
+        /// Whose it is, if not the writer's.
+        owner: Option<Owner>,
     },
     /// A directory.
     Directory {
@@ -95,13 +106,22 @@ impl Node {
     /// A file with these permissions and bytes.
     #[must_use]
     pub fn file(mode: u32, content: impl Into<Vec<u8>>) -> Self {
-        Self::File { mode: mode & 0o777, content: content.into(), placeholder: false }
+        Self::File { mode: mode & 0o777, content: content.into(), placeholder: false, owner: None }
+    }
+
+    /// The same, but somebody's; directories stay as they are.
+    #[must_use]
+    pub fn owned_by(mut self, whose: Owner) -> Self {
+        if let Self::File { owner, .. } = &mut self {
+            *owner = Some(whose);
+        }
+        self
     }
 
     /// An empty file that is there so that others can bind it; never replaces anybody else's.
     #[must_use]
     pub fn placeholder(mode: u32) -> Self {
-        Self::File { mode: mode & 0o777, content: Vec::new(), placeholder: true }
+        Self::File { mode: mode & 0o777, content: Vec::new(), placeholder: true, owner: None }
     }
 
     /// A directory. Its owner keeps read, write and search permission, or a later run could not replace what is in it.
@@ -157,7 +177,10 @@ mod tests {
 
     #[test]
     fn permissions_are_permissions_alone_and_a_directory_stays_its_owners() {
-        assert_eq!(Node::file(0o4755, ""), Node::File { mode: 0o755, content: vec![], placeholder: false });
+        assert_eq!(
+            Node::file(0o4755, ""),
+            Node::File { mode: 0o755, content: vec![], placeholder: false, owner: None }
+        );
         assert_eq!(
             Node::directory(0, Entries::new()),
             Node::Directory { mode: 0o700, entries: Entries::new() }

@@ -192,7 +192,6 @@ fn a_service_with_the_ec2_view_alone_is_enough() {
     assert_eq!(it.read("ssh/authorized_keys").as_deref(), Some("ssh-ed25519 AAAA\nssh-rsa BBBB\n"));
     assert_eq!(it.read("hostname").as_deref(), Some("old-1"));
     assert_eq!(it.read("userdata").as_deref(), Some("#cloud-config\n"));
-    it.says("user-data: not JSON at line 1 column 1; kept raw as the file userdata alone");
 }
 
 #[test]
@@ -202,7 +201,7 @@ fn user_data_that_is_wrong_costs_itself_and_an_exit_status() {
     let cases: [(Answer, bool, bool, &str); 9] = [
         (text(""), true, true, "no-complaint"),
         (Answer::Status(404), true, false, "no-complaint"),
-        (Answer::Ok(vec![0, 0xff]), true, true, "user-data: not JSON at line 1 column 1"),
+        (Answer::Ok(vec![0, 0xff]), true, true, "user-data: neither JSON, #cloud-config, a script"),
         (text("{\n\"a\": x}"), false, true, "user-data: not JSON at line 2 column 6; kept raw"),
         (text(bad), false, true, r#"user-data: "../../etc/passwd": a name must not contain "/""#),
         (text(bad), false, true, r#"user-data: "hostname": the name is reserved for metadata; refused"#),
@@ -241,6 +240,28 @@ fn user_data_that_is_wrong_costs_itself_and_an_exit_status() {
             assert_eq!(it.read("good").as_deref(), Some("g"), "the other keys must apply");
         }
     }
+}
+
+#[test]
+fn a_cloud_config_names_the_machine_lets_people_in_and_makes_files() {
+    let config = "#cloud-config\nhostname: mine\nssh_authorized_keys: [ssh-ed25519 USER]\n\
+                  write_files:\n- {path: /etc/app.conf, content: x, permissions: '0600'}\nruncmd: [reboot]\n";
+    let said = SIMPLE.replace('}', r#", "public_keys": {"k": "ssh-ed25519 CLOUD"}}"#);
+    let it = Try::with(&FakeCloud::serving([(META_DATA, text(&said)), (USER_DATA, text(config))]));
+    assert!(it.clean, "{}", it.log);
+    assert_eq!((it.read("hostname").as_deref(), it.hostname.as_deref()), (Some("mine"), Some("mine")));
+    let keys = "ssh-ed25519 CLOUD\nssh-ed25519 USER\n";
+    assert_eq!(it.read("ssh/authorized_keys").as_deref(), Some(keys));
+    assert_eq!((it.read("files/etc/app.conf").as_deref(), it.mode("files/etc/app.conf")), (Some("x"), 0o600));
+    assert_eq!(it.read("userdata").as_deref(), Some(config));
+    it.says(r#"user-data: "runcmd": a key that is not acted on here"#);
+
+    let bad = "#cloud-config\nhostname: 'a;reboot'\nssh_authorized_keys: [\"a\\nb\"]\n";
+    let it = Try::with(&FakeCloud::serving([(META_DATA, text(SIMPLE)), (USER_DATA, text(bad))]));
+    assert!(!it.clean);
+    assert_eq!(it.hostname.as_deref(), Some("web-1.novalocal"));
+    it.says("user-data: hostname is not a host name by RFC 1123; left out");
+    it.says("is not a single line; left out");
 }
 
 #[test]

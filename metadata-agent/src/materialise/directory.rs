@@ -9,9 +9,10 @@ use nix::dir::{Dir, Type};
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, OpenHow, RenameFlags, ResolveFlag, openat2, renameat2};
 use nix::sys::stat::{Mode, SFlag, fchmod, fstatat, mkdirat};
-use nix::unistd::{UnlinkatFlags, fsync, unlinkat};
+use nix::unistd::{Gid, Uid, UnlinkatFlags, fchown, fsync, unlinkat};
 
 use super::plan::Kind;
+use crate::tree::Owner;
 
 /// Most entries that one directory is believed to have.
 const MAX_ENTRIES: usize = 16 * 1024;
@@ -59,12 +60,21 @@ impl Directory {
         fchmod(&self.0, Mode::from_bits_truncate(mode))
     }
 
-    /// Writes a file that is not there yet, synced, with these permissions, whatever the umask.
-    pub(super) fn write_new(&self, name: &str, mode: u32, content: &[u8]) -> nix::Result<()> {
+    /// Writes a file that is not there yet, synced, with these permissions, whatever the umask, and gives it away.
+    pub(super) fn write_new(
+        &self,
+        name: &str,
+        mode: u32,
+        owner: Option<Owner>,
+        content: &[u8],
+    ) -> nix::Result<()> {
         let mut file =
             File::from(self.beneath(name, OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL, 0o600)?);
         file.write_all(content).map_err(errno)?;
         fchmod(&file, Mode::from_bits_truncate(mode))?;
+        if let Some(Owner { user, group }) = owner {
+            fchown(&file, Some(Uid::from_raw(user)), Some(Gid::from_raw(group)))?;
+        }
         fsync(&file)
     }
 

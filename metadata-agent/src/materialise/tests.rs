@@ -6,6 +6,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use tempfile::TempDir;
 
 use super::*;
+use crate::tree::Owner;
 
 fn name(text: &str) -> Name {
     Name::new(text).unwrap()
@@ -89,6 +90,21 @@ fn a_tree_is_written_with_its_permissions_whatever_the_umask() {
         assert_eq!(mode(&target.join(path)), wanted, "{path}");
     }
     assert_eq!(fs::read_to_string(target.join("shared/sub/deep")).unwrap(), "d");
+}
+
+#[test]
+fn a_file_is_given_to_its_owner_where_that_is_allowed() {
+    let (_outer, target) = target();
+    let owner = Owner { user: 1234, group: 56 };
+    let result = materialise(&target, &tree([("f", file("x").owned_by(owner))]), Earlier::Replace);
+    if nix::unistd::geteuid().is_root() {
+        result.unwrap();
+        let there = fs::metadata(target.join("f")).unwrap();
+        assert_eq!((there.uid(), there.gid(), mode(&target.join("f"))), (1234, 56, 0o644));
+    } else {
+        assert!(result.unwrap_err().to_string().contains("cannot write \"f\": Operation not permitted"));
+        assert_eq!(seen(&target), [""; 0]);
+    }
 }
 
 #[test]

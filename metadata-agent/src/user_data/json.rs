@@ -1,4 +1,4 @@
-//! User-data as LinuxKit defines it: a JSON map of files, from whom we do not trust.
+//! LinuxKit's form: a JSON map of files.
 //!
 //! ```json
 //! {
@@ -19,40 +19,18 @@
 use serde_json::{Map, Value};
 use thiserror::Error;
 
-use crate::metadata::RESERVED;
-use crate::tree::{Entries, Name, NameError, Node, Quoted};
+use super::{Form, Gathering, MAX_DEPTH, Why, is_reserved, merge};
+use crate::tree::{Entries, Name, Node};
 
-/// Largest user-data, in bytes. Nova takes 65,535 bytes of base64, which is 49,151 bytes of data; EC2 takes 16,384.
-pub const MAX_SIZE: usize = 64 * 1024;
-/// Directories in directories. Eight names of 255 bytes stay within `PATH_MAX`.
-const MAX_DEPTH: usize = 8;
-/// Files and directories together.
-const MAX_ENTRIES: usize = 1024;
+pub(super) const FORM: Form =
+    Form { fits: |bytes| matches!(bytes.trim_ascii_start().first(), Some(b'{' | b'[')), read };
 
 const FILE_MODE: u32 = 0o644;
 const DIRECTORY_MODE: u32 = 0o755;
 
-/// What user-data turned out to be.
-#[derive(Debug, PartialEq)]
-pub enum UserData {
-    /// No bytes at all.
-    Empty,
-    /// Something that was never meant for us (`#cloud-config`, a script, gzip): kept raw.
-    Other(NotJson),
-    /// Meant to be JSON and not: kept raw, and worth a complaint.
-    Invalid(NotJson),
-    /// A map of files.
-    Files {
-        /// What can be made.
-        entries: Entries,
-        /// What cannot.
-        refused: Vec<Refusal>,
-    },
-}
-
-/// Why user-data is not a JSON map. Says where, never what: user-data holds secrets.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-pub enum NotJson {
+/// What is wrong with a document or an entry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum Wrong {
     /// A syntax error.
     #[error("not JSON at line {line} column {column}")]
     Syntax {
@@ -61,30 +39,9 @@ pub enum NotJson {
         /// Counted from 1; 0 at a line's beginning.
         column: usize,
     },
-    /// Something else than a map.
+    /// Something else than a map at the top.
     #[error("JSON, but not a map of files")]
-    NotMap,
-}
-
-/// An entry that is not made.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error("user-data: {}: {why}; refused", Quoted(.path))]
-pub struct Refusal {
-    /// The keys that lead to it, joined with ` → `.
-    pub path: String,
-    /// What is wrong.
-    pub why: Why,
-}
-
-/// What is wrong with an entry.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-pub enum Why {
-    /// The key is no file name.
-    #[error(transparent)]
-    Name(#[from] NameError),
-    /// The key is a file of our own.
-    #[error("the name is reserved for metadata")]
-    Reserved,
+    NotFiles,
     /// Not a map.
     #[error("must be a map with \"content\" or \"entries\"")]
     NotMap,
@@ -100,45 +57,22 @@ pub enum Why {
     /// No octal number.
     #[error("\"perm\" must be a string of octal digits such as \"0644\"")]
     Perm,
-    /// Too deep.
-    #[error("directories are nested deeper than {MAX_DEPTH}")]
-    TooDeep,
-    /// Too many.
-    #[error("there are more than {MAX_ENTRIES} files and directories")]
-    TooMany,
 }
 
-/// Reads user-data, of any bytes.
-#[must_use]
-pub fn parse(bytes: &[u8]) -> UserData {
-    if bytes.is_empty() {
-        return UserData::Empty;
-    }
+fn read(bytes: &[u8], gathering: &mut Gathering) {
     match serde_json::from_slice(bytes) {
         Ok(Value::Object(map)) => {
-            let mut reader = Reader::default();
-            let entries = reader.directory(&map, &[]);
-            UserData::Files { entries, refused: reader.refused }
+            let entries = gathering.directory(&map, &[]);
+            merge(&mut gathering.found.entries, entries);
         }
-        Ok(_) => UserData::Invalid(NotJson::NotMap),
+        Ok(_) => gathering.refuse(&[], Wrong::NotFiles),
         Err(error) => {
-            let why = NotJson::Syntax { line: error.line(), column: error.column() };
-            if bytes.trim_ascii_start().starts_with(b"{") {
-                UserData::Invalid(why)
-            } else {
-                UserData::Other(why)
-            }
+            gathering.refuse(&[], Wrong::Syntax { line: error.line(), column: error.column() });
         }
     }
 }
 
-#[derive(Default)]
-struct Reader {
-    refused: Vec<Refusal>,
-    count: usize,
-}
-
-impl Reader {
+impl Gathering {
     /// The entries of one map; `parents` are the keys above it.
     fn directory(&mut self, map: &Map<String, Value>, parents: &[&str]) -> Entries {
         let mut entries = Entries::new();
@@ -149,8 +83,9 @@ impl Reader {
                     entries.insert(name, node);
                 }
                 Err(why) => {
-                    self.refused.push(Refusal { path: path.join(" → "), why });
-                    if why == Why::TooMany {
+                    let last = why == Why::TooMany;
+                    self.refuse(&path, why);
+                    if last {
                         break;
                     }
                 }
@@ -165,25 +100,22 @@ impl Reader {
         if top && is_reserved(key) {
             return Err(Why::Reserved);
         }
-        self.count += 1;
-        if self.count > MAX_ENTRIES {
-            return Err(Why::TooMany);
-        }
-        let fields = Fields::of(value.as_object().ok_or(Why::NotMap)?);
+        self.count()?;
+        let fields = Fields::of(value.as_object().ok_or(Wrong::NotMap)?);
         let node = match (fields.content, fields.entries) {
             (Some(content), None) => {
-                let content = content.as_str().ok_or(Why::Content)?;
+                let content = content.as_str().ok_or(Wrong::Content)?;
                 Node::file(fields.mode(FILE_MODE)?, content)
             }
             (None, Some(entries)) => {
-                let entries = entries.as_object().ok_or(Why::Entries)?;
+                let entries = entries.as_object().ok_or(Wrong::Entries)?;
                 let mode = fields.mode(DIRECTORY_MODE)?;
                 if path.len() > MAX_DEPTH {
                     return Err(Why::TooDeep);
                 }
                 Node::directory(mode, self.directory(entries, path))
             }
-            _ => return Err(Why::NotOne),
+            _ => return Err(Wrong::NotOne.into()),
         };
         Ok((name, node))
     }
@@ -211,26 +143,23 @@ impl<'a> Fields<'a> {
         fields
     }
 
-    fn mode(&self, default: u32) -> Result<u32, Why> {
+    fn mode(&self, default: u32) -> Result<u32, Wrong> {
         match self.perm {
             None => Ok(default),
             Some(Value::String(text)) if text.is_empty() => Ok(default),
             Some(Value::String(text)) if text.bytes().all(|b| (b'0'..=b'7').contains(&b)) => {
-                u32::from_str_radix(text, 8).map(|mode| mode & 0o777).map_err(|_| Why::Perm)
+                u32::from_str_radix(text, 8).map(|mode| mode & 0o777).map_err(|_| Wrong::Perm)
             }
-            Some(_) => Err(Why::Perm),
+            Some(_) => Err(Wrong::Perm),
         }
     }
-}
-
-/// Names at the top that are ours: what metadata writes, and what [`crate::materialise`] keeps for itself.
-fn is_reserved(name: &str) -> bool {
-    RESERVED.contains(&name) || crate::materialise::is_internal(name)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tree::NameError;
+    use crate::user_data::{MAX_ENTRIES, parse};
     use proptest::prelude::*;
 
     fn name(text: &str) -> Name {
@@ -238,12 +167,9 @@ mod tests {
     }
 
     fn files(json: &str) -> (Entries, Vec<(String, Why)>) {
-        match parse(json.as_bytes()) {
-            UserData::Files { entries, refused } => {
-                (entries, refused.into_iter().map(|r| (r.path, r.why)).collect())
-            }
-            other => panic!("{json}: {other:?}"),
-        }
+        let found = parse(json.as_bytes());
+        assert_eq!(found.ignored, []);
+        (found.entries, found.refused.into_iter().map(|r| (r.path, r.why)).collect())
     }
 
     #[test]
@@ -297,18 +223,18 @@ mod tests {
             ("ssh", r#"{"entries":{"authorized_keys":{"content":"x"}}}"#, Why::Reserved),
             (".new-1234", r#"{"content":"x"}"#, Why::Reserved),
             (".manifest", r#"{"content":"x"}"#, Why::Reserved),
-            ("k", "7", Why::NotMap),
-            ("k", "[]", Why::NotMap),
-            ("k", "null", Why::NotMap),
-            ("k", "{}", Why::NotOne),
-            ("k", r#"{"content":"x","entries":{}}"#, Why::NotOne),
-            ("k", r#"{"content":7}"#, Why::Content),
-            ("k", r#"{"entries":"x"}"#, Why::Entries),
-            ("k", r#"{"content":"x","perm":"rw"}"#, Why::Perm),
-            ("k", r#"{"content":"x","perm":"0888"}"#, Why::Perm),
-            ("k", r#"{"content":"x","perm":"+644"}"#, Why::Perm),
-            ("k", r#"{"content":"x","perm":420}"#, Why::Perm),
-            ("k", r#"{"content":"x","perm":"77777777777777777"}"#, Why::Perm),
+            ("k", "7", Why::Json(Wrong::NotMap)),
+            ("k", "[]", Why::Json(Wrong::NotMap)),
+            ("k", "null", Why::Json(Wrong::NotMap)),
+            ("k", "{}", Why::Json(Wrong::NotOne)),
+            ("k", r#"{"content":"x","entries":{}}"#, Why::Json(Wrong::NotOne)),
+            ("k", r#"{"content":7}"#, Why::Json(Wrong::Content)),
+            ("k", r#"{"entries":"x"}"#, Why::Json(Wrong::Entries)),
+            ("k", r#"{"content":"x","perm":"rw"}"#, Why::Json(Wrong::Perm)),
+            ("k", r#"{"content":"x","perm":"0888"}"#, Why::Json(Wrong::Perm)),
+            ("k", r#"{"content":"x","perm":"+644"}"#, Why::Json(Wrong::Perm)),
+            ("k", r#"{"content":"x","perm":420}"#, Why::Json(Wrong::Perm)),
+            ("k", r#"{"content":"x","perm":"77777777777777777"}"#, Why::Json(Wrong::Perm)),
         ] {
             let json = format!(r#"{{"good":{{"content":"g"}},"{key}":{value}}}"#);
             let (entries, refused) = files(&json);
@@ -320,7 +246,7 @@ mod tests {
     #[test]
     fn a_refusal_names_the_key_with_the_directories_above_it_and_never_its_content() {
         let json = r#"{"app":{"entries":{"../x":{"content":"S3CRET"}}}}"#;
-        let UserData::Files { refused, .. } = parse(json.as_bytes()) else { panic!() };
+        let refused = parse(json.as_bytes()).refused;
         assert_eq!(
             refused[0].to_string(),
             r#"user-data: "app → ../x": a name must not contain "/": use "entries" for directories; refused"#
@@ -328,17 +254,22 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_a_json_map_is_told_apart_by_whether_it_was_meant_to_be() {
-        let syntax = |line, column| NotJson::Syntax { line, column };
-        assert_eq!(parse(b""), UserData::Empty);
-        assert_eq!(parse(b"#cloud-config\nx: y\n"), UserData::Other(syntax(1, 1)));
-        assert_eq!(parse(b"#!/bin/sh\n"), UserData::Other(syntax(1, 1)));
-        assert_eq!(parse(b"\x1f\x8b\x08\x00"), UserData::Other(syntax(1, 1)));
-        assert_eq!(parse(b"{\n  \"a\": {\"content\": \"x\"},\n}"), UserData::Invalid(syntax(3, 1)));
-        assert_eq!(parse(b"{\"a\": \"S3CRET"), UserData::Invalid(syntax(1, 13)));
-        assert_eq!(parse(b"{\"\xff\": {}}"), UserData::Invalid(syntax(1, 3)));
-        assert_eq!(parse(b"[]"), UserData::Invalid(NotJson::NotMap));
-        assert_eq!(syntax(3, 1).to_string(), "not JSON at line 3 column 1");
+    fn what_is_no_map_is_refused_as_a_whole() {
+        let syntax = |line, column| Wrong::Syntax { line, column };
+        for (json, why) in [
+            (&b"{\n  \"a\": {\"content\": \"x\"},\n}"[..], syntax(3, 1)),
+            (b"{\"a\": \"S3CRET", syntax(1, 13)),
+            (b"{\"\xff\": {}}", syntax(1, 3)),
+            (b"[]", Wrong::NotFiles),
+        ] {
+            let found = parse(json);
+            assert_eq!(found.entries, Entries::new());
+            assert_eq!(found.refused, [crate::user_data::Refusal { path: String::new(), why: why.into() }]);
+        }
+        assert_eq!(
+            parse(b"{\n\"a\": x}").refused[0].to_string(),
+            "user-data: not JSON at line 2 column 6; kept raw as the file userdata alone"
+        );
     }
 
     #[test]
@@ -352,7 +283,7 @@ mod tests {
         };
         assert_eq!(files(&nested(MAX_DEPTH)).1, []);
         assert_eq!(files(&nested(MAX_DEPTH + 1)).1.last().unwrap().1, Why::TooDeep);
-        assert!(matches!(parse("[".repeat(60_000).as_bytes()), UserData::Other(_)));
+        assert_eq!(files(&"[".repeat(60_000)).1.len(), 1);
 
         let many: Vec<_> = (0..2000).map(|n| format!(r#""f{n}":{{"content":""}}"#)).collect();
         let (entries, refused) = files(&format!("{{{}}}", many.join(",")));
@@ -395,7 +326,7 @@ mod tests {
     proptest! {
         #[test]
         fn no_document_names_a_file_outside_or_one_of_ours(value in json_value()) {
-            if let UserData::Files { entries, .. } = parse(value.to_string().as_bytes()) {
+            { let entries = parse(value.to_string().as_bytes()).entries;
                 let mut found = Vec::new();
                 paths(&entries, &[], &mut found);
                 for path in found {
@@ -410,7 +341,7 @@ mod tests {
 
         #[test]
         fn any_bytes_at_all_are_read_without_a_panic(bytes in proptest::collection::vec(any::<u8>(), 0..500)) {
-            if let UserData::Files { entries, .. } = parse(&bytes) {
+            { let entries = parse(&bytes).entries;
                 prop_assert!(crate::tree::count(&entries) <= MAX_ENTRIES);
             }
         }
