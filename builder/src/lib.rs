@@ -14,15 +14,18 @@
 //! | [`diff`] | what is different between two root filesystems | image, tree, output |
 //! | [`inventory`] | what is in a machine, by where it came from | config, tree, output, diff |
 //! | [`output`] | a machine → files, one module a format | tree, stage |
+//! | [`aws`] | Amazon's interfaces | http, utc |
 //! | [`openstack`] | OpenStack's interfaces | http |
-//! | [`push`] | brings what was built to where it runs | openstack, event |
-//! | [`run`] | starts what was built | output (the metadata CD), size, openstack |
+//! | [`push`] | brings what was built to where it runs | aws, openstack, event |
+//! | [`run`] | starts what was built | output (the metadata CD), size, aws, openstack |
 //! | [`serve`] | a directory over HTTP | – |
 //! | [`size`] | sizes as people write them | – |
 //! | [`pkg`] | `build.yml`, content hash, Dockerfile drivers | image |
 //! | [`event`] | what long work says while it goes on | – |
+//! | `utc` | moments as people and protocols write them | – |
 //! | [`cli`] | the command line | all |
 
+pub mod aws;
 pub mod build;
 pub mod cli;
 pub mod config;
@@ -43,3 +46,4 @@ pub mod spec;
 pub mod stage;
 pub mod tree;
 pub mod trust;
+mod utc;

@@ -17,6 +17,7 @@ mod run;
 mod sbom;
 mod schema;
 mod serve;
+mod setting;
 mod source;
 mod stop;
 mod terminal;

@@ -7,6 +7,7 @@
 //! | `retry.rs` | when it is worth asking again, and after how long |
 //! | `request.rs` | what is asked |
 //! | `client.rs` | requests and bounded answers, for clouds |
+//! | `encoding.rs` | texts in addresses and forms |
 //! | `complaint.rs` | what a service says about an error, fit to be shown |
 //! | `secret.rs` | texts that must not be seen |
 //!
@@ -15,6 +16,7 @@
 mod agent;
 mod client;
 mod complaint;
+mod encoding;
 mod failure;
 mod request;
 pub(crate) mod retry;
@@ -24,8 +26,9 @@ mod tests;
 
 pub use agent::CertificateError;
 pub(crate) use agent::{Agents, is_loopback};
-pub(crate) use client::Client;
 pub use client::Trouble;
+pub(crate) use client::{Answer, Client};
+pub(crate) use encoding::{encoded, encoded_path, form};
 pub(crate) use failure::Failure;
 pub(crate) use request::{Body, Request};
 pub(crate) use secret::Secret;

@@ -26,7 +26,6 @@ pub(crate) enum Body<'a> {
     /// Bytes in memory.
     Bytes(Vec<u8>),
     /// A part of a file, which can be sent again. `sent` is told how many bytes of it are read, again and again.
-    #[allow(dead_code, reason = "OpenStack hashes what it sends, and so sends it once")]
     Stretch {
         /// The file.
         file: &'a File,
@@ -80,7 +79,6 @@ impl<'a> Request<'a> {
     }
 
     /// It may take only so long altogether; without, as long as bytes flow.
-    #[allow(dead_code, reason = "OpenStack waits as long as bytes flow")]
     pub(crate) fn within(mut self, time: Duration) -> Self {
         self.within = Some(time);
         self

@@ -10,11 +10,13 @@ use ureq::http::Method;
 
 use super::{Body, Client, Request, Secret, Trouble};
 
+/// The first line of a question, and its body.
+type Question = (String, Vec<u8>);
+
 /// Answers the n-th question, from 0, with what a function says; hangs up without an answer where it says nothing.
 struct Server {
     url: String,
-    /// First lines and bodies.
-    asked: Arc<Mutex<Vec<(String, Vec<u8>)>>>,
+    asked: Arc<Mutex<Vec<Question>>>,
 }
 
 impl Server {
@@ -43,7 +45,7 @@ impl Server {
     }
 }
 
-fn read(stream: &TcpStream) -> (String, Vec<u8>) {
+fn read(stream: &TcpStream) -> Question {
     let mut reader = BufReader::new(stream);
     let (mut first, mut len) = (String::new(), 0);
     reader.read_line(&mut first).unwrap();

@@ -1,3 +1,4 @@
 //! Brings what was built to where it runs: one module a cloud.
 
+pub mod aws;
 pub mod openstack;

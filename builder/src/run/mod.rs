@@ -1,5 +1,6 @@
 //! Starts what was built: one module a back-end, over what they share.
 
+pub mod aws;
 pub mod disk;
 pub mod networking;
 pub mod openstack;

@@ -1,6 +1,5 @@
 //! A server in OpenStack, from an image that is there already.
 
-use std::path::PathBuf;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -10,6 +9,7 @@ use serde_json::{Value, json};
 use thiserror::Error;
 use ureq::http::Method;
 
+use crate::http::encoded;
 use crate::openstack::{Cloud, OpenStackError, Service};
 
 /// Most user data that Nova takes, in bytes: 65535 characters of base64.
@@ -48,14 +48,6 @@ pub enum ServerError {
         "the user data has {0} bytes, and Nova takes up to {MAX_USER_DATA}: let the machine fetch the rest itself"
     )]
     UserData(usize),
-    /// A file cannot be read.
-    #[error("cannot read {}", path.display())]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// Why not.
-        source: std::io::Error,
-    },
     /// The cloud does not do it.
     #[error(transparent)]
     Cloud(#[from] OpenStackError),
@@ -242,18 +234,6 @@ fn is_uuid(text: &str) -> bool {
     plain && lengths == [8, 4, 4, 4, 12]
 }
 
-/// As the value of a query (RFC 3986, section 2.3).
-fn encoded(text: &str) -> String {
-    let mut encoded = String::new();
-    for byte in text.bytes() {
-        match byte {
-            byte if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) => encoded.push(byte.into()),
-            byte => encoded += &format!("%{byte:02X}"),
-        }
-    }
-    encoded
-}
-
 /// What Nova is asked for, in version 2.1 of its interface, which every cloud has.
 fn request(options: &Options, image: &str, flavor: &str, network: Option<&str>) -> Value {
     let groups: Vec<Value> = options.security_groups.iter().map(|name| json!({ "name": name })).collect();
@@ -357,6 +337,5 @@ mod tests {
         for name in ["", "web", "0f7a9a3e-2c1b-4d5e-8f90-123456789abg", "0f7a9a3e2c1b4d5e8f90123456789abc"] {
             assert!(!is_uuid(name), "{name}");
         }
-        assert_eq!(encoded("a b&ä"), "a%20b%26%C3%A4");
     }
 }

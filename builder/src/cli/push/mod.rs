@@ -1,5 +1,6 @@
 //! `lkb push`: one file a cloud.
 
+mod aws;
 mod openstack;
 
 use super::{Context, Outcome};
@@ -13,12 +14,14 @@ pub struct Options {
 
 #[derive(Debug, clap::Subcommand)]
 enum Cloud {
+    Aws(aws::Options),
     #[command(name = "openstack")]
     OpenStack(openstack::Options),
 }
 
 pub fn run(options: &Options, context: &Context) -> Outcome {
     match &options.cloud {
+        Cloud::Aws(options) => aws::run(options, context),
         Cloud::OpenStack(options) => openstack::run(options, context),
     }
 }

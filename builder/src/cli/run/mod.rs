@@ -1,5 +1,6 @@
 //! `lkb run`: one file a back-end.
 
+mod aws;
 mod openstack;
 mod qemu;
 
@@ -17,6 +18,7 @@ pub struct Options {
 #[derive(Debug, clap::Subcommand)]
 enum Backend {
     Qemu(Box<qemu::Options>),
+    Aws(Box<aws::Options>),
     #[command(name = "openstack")]
     OpenStack(Box<openstack::Options>),
 }
@@ -24,6 +26,7 @@ enum Backend {
 pub fn run(options: &Options, context: &Context) -> Outcome {
     match &options.backend {
         Backend::Qemu(options) => qemu::run(options, context),
+        Backend::Aws(options) => aws::run(options, context),
         Backend::OpenStack(options) => openstack::run(options, context),
     }
 }

@@ -3,9 +3,10 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::cli::setting::user_data;
 use crate::cli::{Context, Outcome, SUCCESS};
 use crate::openstack::{Cloud, Login};
-use crate::run::openstack::{self, ServerError};
+use crate::run::openstack;
 
 /// Start a server in OpenStack from an image that is there, wait until it is active, and print its id
 ///
@@ -60,14 +61,6 @@ pub struct Options {
 }
 
 pub fn run(options: &Options, context: &Context) -> Outcome {
-    let read = |path: &PathBuf| {
-        std::fs::read(path).map_err(|source| ServerError::Read { path: path.clone(), source })
-    };
-    let user_data = match (&options.user_data, &options.data_file) {
-        (Some(text), _) => Some(text.clone().into_bytes()),
-        (None, Some(file)) => Some(read(file)?),
-        (None, None) => None,
-    };
     let what = openstack::Options {
         image: options.image.clone(),
         name: options.instancename.clone().unwrap_or_else(|| options.image.clone()),
@@ -75,7 +68,7 @@ pub fn run(options: &Options, context: &Context) -> Outcome {
         network: options.network.clone(),
         security_groups: options.sec_groups.iter().filter(|name| !name.is_empty()).cloned().collect(),
         key: options.keyname.clone(),
-        user_data,
+        user_data: user_data(options.user_data.as_deref(), options.data_file.as_deref())?,
         config_drive: options.config_drive,
         patience: Duration::from_secs(options.timeout),
     };

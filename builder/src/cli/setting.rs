@@ -1,0 +1,70 @@
+//! Settings that an option has, else a variable, else nobody.
+
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use thiserror::Error;
+
+/// Why a setting cannot be used.
+#[derive(Debug, Error)]
+pub enum SettingError {
+    /// A variable's value is not understood.
+    #[error("cannot use {variable}={value}: {reason}")]
+    Variable {
+        /// The variable.
+        variable: &'static str,
+        /// Its value.
+        value: String,
+        /// Why not.
+        reason: String,
+    },
+    /// Nobody says.
+    #[error("{what} is missing: give {option}, or set {variable}")]
+    Missing {
+        /// What it is.
+        what: &'static str,
+        /// The option.
+        option: &'static str,
+        /// The variable.
+        variable: &'static str,
+    },
+    /// A file cannot be read.
+    #[error("cannot read {}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        source: std::io::Error,
+    },
+}
+
+/// The option's value, else the variable's. An empty variable is as good as none.
+pub fn setting<T>(option: Option<&T>, variable: &'static str) -> Result<Option<T>, SettingError>
+where
+    T: FromStr<Err: ToString> + Clone,
+{
+    let value = std::env::var(variable).ok().filter(|value| !value.is_empty());
+    match (option, value) {
+        (Some(given), _) => Ok(Some(given.clone())),
+        (None, None) => Ok(None),
+        (None, Some(value)) => match value.parse() {
+            Ok(parsed) => Ok(Some(parsed)),
+            Err(error) => {
+                let error: T::Err = error;
+                Err(SettingError::Variable { variable, reason: error.to_string(), value })
+            }
+        },
+    }
+}
+
+/// User data: a text, or what is in a file.
+pub fn user_data(text: Option<&str>, file: Option<&Path>) -> Result<Option<Vec<u8>>, SettingError> {
+    match (text, file) {
+        (Some(text), _) => Ok(Some(text.as_bytes().to_vec())),
+        (None, Some(path)) => match std::fs::read(path) {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(source) => Err(SettingError::Read { path: path.to_owned(), source }),
+        },
+        (None, None) => Ok(None),
+    }
+}
