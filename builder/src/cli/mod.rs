@@ -21,6 +21,7 @@ mod setting;
 mod source;
 mod stop;
 mod terminal;
+mod unavailable;
 mod validate;
 mod version;
 

@@ -6,3 +6,5 @@ pub mod networking;
 pub mod openstack;
 pub mod publish;
 pub mod qemu;
+pub mod vbox;
+pub mod vmware;

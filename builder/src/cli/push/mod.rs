@@ -3,6 +3,7 @@
 mod aws;
 mod openstack;
 
+use super::unavailable::{Anything, Unavailable};
 use super::{Context, Outcome};
 
 /// Upload an image to a cloud
@@ -17,11 +18,14 @@ enum Cloud {
     Aws(aws::Options),
     #[command(name = "openstack")]
     OpenStack(openstack::Options),
+    #[command(name = "equinixmetal", hide = true)]
+    EquinixMetal(Anything),
 }
 
 pub fn run(options: &Options, context: &Context) -> Outcome {
     match &options.cloud {
         Cloud::Aws(options) => aws::run(options, context),
         Cloud::OpenStack(options) => openstack::run(options, context),
+        Cloud::EquinixMetal(_) => Unavailable::Closed.outcome(),
     }
 }

@@ -3,7 +3,10 @@
 mod aws;
 mod openstack;
 mod qemu;
+mod vbox;
+mod vmware;
 
+use super::unavailable::{Anything, Unavailable};
 use super::{Context, Outcome};
 
 /// Run an image
@@ -21,6 +24,17 @@ enum Backend {
     Aws(Box<aws::Options>),
     #[command(name = "openstack")]
     OpenStack(Box<openstack::Options>),
+    Vbox(Box<vbox::Options>),
+    #[command(name = "vmware")]
+    VMware(Box<vmware::Options>),
+    #[command(name = "equinixmetal", hide = true)]
+    EquinixMetal(Anything),
+    #[command(name = "hyperkit", hide = true)]
+    HyperKit(Anything),
+    #[command(name = "hyperv", hide = true)]
+    HyperV(Anything),
+    #[command(hide = true)]
+    Virtualization(Anything),
 }
 
 pub fn run(options: &Options, context: &Context) -> Outcome {
@@ -28,5 +42,11 @@ pub fn run(options: &Options, context: &Context) -> Outcome {
         Backend::Qemu(options) => qemu::run(options, context),
         Backend::Aws(options) => aws::run(options, context),
         Backend::OpenStack(options) => openstack::run(options, context),
+        Backend::Vbox(options) => vbox::run(options, context),
+        Backend::VMware(options) => vmware::run(options, context),
+        Backend::EquinixMetal(_) => Unavailable::Closed.outcome(),
+        Backend::HyperKit(_) => Unavailable::MacOs("hyperkit").outcome(),
+        Backend::HyperV(_) => Unavailable::Windows.outcome(),
+        Backend::Virtualization(_) => Unavailable::MacOs("virtualization").outcome(),
     }
 }
