@@ -15,9 +15,10 @@
 //! | [`inventory`] | what is in a machine, by where it came from | config, tree, output, diff |
 //! | [`output`] | a machine → files, one module a format | tree, stage |
 //! | [`aws`] | Amazon's interfaces | http, utc |
+//! | [`gcp`] | Google Cloud's interfaces | http, event |
 //! | [`openstack`] | OpenStack's interfaces | http |
-//! | [`push`] | brings what was built to where it runs | aws, openstack, event |
-//! | [`run`] | starts what was built | output (the metadata CD), size, aws, openstack |
+//! | [`push`] | brings what was built to where it runs | aws, gcp, openstack, event |
+//! | [`run`] | starts what was built | output (the metadata CD), size, aws, gcp, openstack |
 //! | [`serve`] | a directory over HTTP | – |
 //! | [`size`] | sizes as people write them | – |
 //! | [`pkg`] | `build.yml`, content hash, Dockerfile drivers | image |
@@ -31,6 +32,7 @@ pub mod cli;
 pub mod config;
 pub mod diff;
 pub mod event;
+pub mod gcp;
 mod http;
 pub mod image;
 pub mod inventory;

@@ -43,8 +43,7 @@ pub fn setting<T>(option: Option<&T>, variable: &'static str) -> Result<Option<T
 where
     T: FromStr<Err: ToString> + Clone,
 {
-    let value = std::env::var(variable).ok().filter(|value| !value.is_empty());
-    match (option, value) {
+    match (option, self::variable(variable)) {
         (Some(given), _) => Ok(Some(given.clone())),
         (None, None) => Ok(None),
         (None, Some(value)) => match value.parse() {
@@ -55,6 +54,16 @@ where
             }
         },
     }
+}
+
+/// A variable that is set, and not empty.
+pub fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+/// Whether a variable says yes: anything but nothing, `0` and `false`, as LinuxKit reads them.
+pub fn says_yes(name: &str) -> bool {
+    variable(name).is_some_and(|value| !matches!(value.as_str(), "0" | "false" | "FALSE"))
 }
 
 /// User data: a text, or what is in a file.

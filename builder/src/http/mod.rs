@@ -28,7 +28,7 @@ pub use agent::CertificateError;
 pub(crate) use agent::{Agents, is_loopback};
 pub use client::Trouble;
 pub(crate) use client::{Answer, Client};
-pub(crate) use encoding::{encoded, encoded_path, form};
+pub(crate) use encoding::{encoded, encoded_path, form, origin};
 pub(crate) use failure::Failure;
 pub(crate) use request::{Body, Request};
 pub(crate) use secret::Secret;

@@ -1,4 +1,5 @@
 //! Brings what was built to where it runs: one module a cloud.
 
 pub mod aws;
+pub mod gcp;
 pub mod openstack;

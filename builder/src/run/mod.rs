@@ -2,6 +2,7 @@
 
 pub mod aws;
 pub mod disk;
+pub mod gcp;
 pub mod networking;
 pub mod openstack;
 pub mod publish;

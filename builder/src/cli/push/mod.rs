@@ -1,6 +1,7 @@
 //! `lkb push`: one file a cloud.
 
 mod aws;
+mod gcp;
 mod openstack;
 
 use super::unavailable::{Anything, Unavailable};
@@ -16,6 +17,8 @@ pub struct Options {
 #[derive(Debug, clap::Subcommand)]
 enum Cloud {
     Aws(aws::Options),
+    #[command(name = "gcp")]
+    Google(gcp::Options),
     #[command(name = "openstack")]
     OpenStack(openstack::Options),
     #[command(name = "equinixmetal", hide = true)]
@@ -25,6 +28,7 @@ enum Cloud {
 pub fn run(options: &Options, context: &Context) -> Outcome {
     match &options.cloud {
         Cloud::Aws(options) => aws::run(options, context),
+        Cloud::Google(options) => gcp::run(options, context),
         Cloud::OpenStack(options) => openstack::run(options, context),
         Cloud::EquinixMetal(_) => Unavailable::Closed.outcome(),
     }

@@ -1,6 +1,7 @@
 //! `lkb run`: one file a back-end.
 
 mod aws;
+mod gcp;
 mod openstack;
 mod qemu;
 mod vbox;
@@ -22,6 +23,8 @@ pub struct Options {
 enum Backend {
     Qemu(Box<qemu::Options>),
     Aws(Box<aws::Options>),
+    #[command(name = "gcp")]
+    Google(Box<gcp::Options>),
     #[command(name = "openstack")]
     OpenStack(Box<openstack::Options>),
     Vbox(Box<vbox::Options>),
@@ -41,6 +44,7 @@ pub fn run(options: &Options, context: &Context) -> Outcome {
     match &options.backend {
         Backend::Qemu(options) => qemu::run(options, context),
         Backend::Aws(options) => aws::run(options, context),
+        Backend::Google(options) => gcp::run(options, context),
         Backend::OpenStack(options) => openstack::run(options, context),
         Backend::Vbox(options) => vbox::run(options, context),
         Backend::VMware(options) => vmware::run(options, context),
