@@ -6,7 +6,7 @@ use std::io;
 use serde::Serialize;
 
 use crate::config::Config;
-use crate::diff::Listing;
+use crate::contents::{Listing, Spot};
 use crate::image::Digest;
 use crate::output::Machine;
 use crate::tree::{Content, Kind, Location, Node, display};
@@ -98,8 +98,8 @@ impl Inventory {
     pub fn of_listing(listing: &Listing) -> Self {
         let mut places: BTreeMap<(String, Option<String>), Share> = BTreeMap::new();
         let mut total = Share::default();
-        for (path, bytes) in listing.files() {
-            places.entry(place(path)).or_default().add(bytes);
+        for (spot, bytes) in listing.files() {
+            places.entry(place(spot)).or_default().add(bytes);
             total.add(bytes);
         }
         let items = places.into_iter().map(|((item, name), share)| Item { item, name, image: None, share });
@@ -107,8 +107,12 @@ impl Inventory {
     }
 }
 
-/// The place of a path: a container, a volume, what the boot loader or the kernel has, or the machine's own root.
-fn place(path: &[u8]) -> (String, Option<String>) {
+/// The place of an entry: a container, a volume, what the boot loader or the kernel has, the machine's own root, or what is
+/// beside that.
+fn place(Spot { volume, path }: &Spot) -> (String, Option<String>) {
+    if !volume.is_empty() {
+        return (volume.clone(), None);
+    }
     let parts: Vec<&[u8]> = path.split(|byte| *byte == b'/').collect();
     match parts.as_slice() {
         [b"containers", kind, name, _, ..] => (display_part(kind), Some(display_part(name))),
@@ -233,8 +237,11 @@ mod tests {
             ("containers/services", "root", None),
             ("sbin/init", "root", None),
         ] {
-            assert_eq!(place(path.as_bytes()), (item.to_owned(), name.map(str::to_owned)), "{path}");
+            let spot = Spot { path: path.into(), ..Spot::default() };
+            assert_eq!(place(&spot), (item.to_owned(), name.map(str::to_owned)), "{path}");
         }
+        let spot = Spot { volume: "partition 1".into(), path: b"containers/services/web/x".to_vec() };
+        assert_eq!(place(&spot), ("partition 1".into(), None));
     }
 
     #[test]

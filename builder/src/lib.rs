@@ -11,8 +11,9 @@
 //! | [`trust`] | which images must be signed, and whether they are | config, image |
 //! | [`sbom`] | which packages images hold, as SPDX | image, tree |
 //! | [`build`] | config + images → a [`output::Machine`] | all above, output |
-//! | [`diff`] | what is different between two root filesystems | image, tree, output |
-//! | [`inventory`] | what is in a machine, by where it came from | config, tree, output, diff |
+//! | [`contents`] | what is in something that was built, one reader a format | image, tree, output |
+//! | [`diff`] | what is different between two root filesystems | contents, tree |
+//! | [`inventory`] | what is in a machine, by where it came from | config, tree, output, contents |
 //! | [`output`] | a machine → files, one module a format | tree, stage |
 //! | [`aws`] | Amazon's interfaces | http, utc |
 //! | [`gcp`] | Google Cloud's interfaces | http, event |
@@ -30,6 +31,7 @@ pub mod aws;
 pub mod build;
 pub mod cli;
 pub mod config;
+pub mod contents;
 pub mod diff;
 pub mod event;
 pub mod gcp;

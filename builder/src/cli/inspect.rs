@@ -1,25 +1,26 @@
 //! `lkb inspect`.
 
 use std::io::IsTerminal;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use super::built::{self, Built};
 use super::source::{self, Fault, SourceError};
 use super::{Context, Outcome, SUCCESS};
-use crate::diff::Listing;
 use crate::inventory::{Inventory, Item, Share};
 
 /// Show what is in an image, by where it comes from and by size
 ///
-/// One FILE may be what was built: an uncompressed tar archive or an initrd, which is shown by the places in it. Of
-/// configurations, the machine is assembled as `lkb build` does it, and nothing is written. Sizes are those of the files, before
-/// anything is compressed.
+/// Of configurations, the machine is assembled as `lkb build` does it, and nothing is written. One FILE may be what was built: a
+/// disk (raw, qcow2), a CD, an EFI program, an initrd, a file system or an uncompressed tar archive, which is shown by the places in
+/// it; or an image: by its name with a tag or a digest, in an archive, or in a directory (an OCI layout), which is taken into the
+/// cache, as builds do it. Sizes are those of the files, before anything is compressed.
 #[derive(Debug, clap::Args)]
 pub struct Options {
     /// The largest items first, instead of the order of the image
     #[arg(long)]
     pub by_size: bool,
 
-    /// The architecture that the image is for
+    /// The architecture of configurations and images
     #[arg(long, default_value = super::host_arch())]
     pub arch: String,
 
@@ -27,33 +28,52 @@ pub struct Options {
     #[arg(long)]
     pub pull: bool,
 
-    /// The configurations, merged from left to right, or an image; - is standard input
+    /// The configurations, merged from left to right, or something that was built; - is standard input
     #[arg(required = true, value_name = "FILE")]
     pub files: Vec<PathBuf>,
 }
 
 pub fn run(options: &Options, context: &Context) -> Outcome {
-    let mut inventory = match source::read_all(&options.files, &context.certificates) {
-        Ok(sources) => {
-            let mut config = context.load(&sources)?;
-            let machine = context.assemble(&mut config, &options.arch, options.pull)?;
-            Inventory::of(&machine, &config)?
-        }
-        // No text: it is something that was built.
-        Err(SourceError { fault: Fault::Large | Fault::NotText { .. }, .. }) if options.files.len() == 1 => {
-            Inventory::of_listing(&Listing::of_file(&options.files[0])?)
-        }
-        Err(error) => return Err(error.into()),
-    };
+    let mut inventory = inventory(options, context)?;
     if options.by_size {
         inventory.items.sort_by_key(|item| std::cmp::Reverse(item.share.bytes));
     }
+    show(&inventory, context)
+}
+
+fn inventory(
+    options: &Options,
+    context: &Context,
+) -> Result<Inventory, Box<dyn std::error::Error + Send + Sync>> {
+    let list = |built| built::list(&options.files[0], &built, &options.arch, options.pull, context);
+    if let [word] = options.files.as_slice()
+        && word != Path::new("-")
+        && !source::is_url(word)
+        && let Some(built @ (Built::Image(_) | Built::Name(_))) = built::named(word)?
+    {
+        return Ok(Inventory::of_listing(&list(built)?));
+    }
+    match source::read_all(&options.files, &context.certificates) {
+        Ok(sources) => {
+            let mut config = context.load(&sources)?;
+            let machine = context.assemble(&mut config, &options.arch, options.pull)?;
+            Ok(Inventory::of(&machine, &config)?)
+        }
+        // No text: it is something that was built.
+        Err(SourceError { fault: Fault::Large | Fault::NotText { .. }, .. }) if options.files.len() == 1 => {
+            Ok(Inventory::of_listing(&list(Built::File)?))
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn show(inventory: &Inventory, context: &Context) -> Outcome {
     if context.terminal.is_json() {
-        context.terminal.print(serde_json::to_string_pretty(&inventory)?)?;
+        context.terminal.print(serde_json::to_string_pretty(inventory)?)?;
         return SUCCESS;
     }
     let bold = std::io::stdout().is_terminal() && context.terminal.in_colour();
-    for (index, line) in table(&inventory).into_iter().enumerate() {
+    for (index, line) in table(inventory).into_iter().enumerate() {
         match (bold, index) {
             (true, 0) => context.terminal.print(format_args!("\x1b[1m{line}\x1b[0m"))?,
             _ => context.terminal.print(line)?,

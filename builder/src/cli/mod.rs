@@ -4,6 +4,7 @@
 //! more than how to say it.
 
 mod build;
+mod built;
 mod cache;
 mod completion;
 mod diff;

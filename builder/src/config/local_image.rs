@@ -40,7 +40,11 @@ const FORMS: [(&str, LocalForm); 3] = [
 
 impl LocalImage {
     /// Reads one; `None` for what is written as images in registries are. The path ends at its first colon.
-    fn parse(text: &str) -> Option<Result<Self, String>> {
+    ///
+    /// # Errors
+    /// When it lacks a part; says how it is written.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Result<Self, String>> {
         let (word, rest) = text.split_once(':')?;
         let (_, form) = FORMS.iter().find(|(name, _)| *name == word)?;
         let (path, name) = match rest.split_once(':') {

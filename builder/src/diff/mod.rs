@@ -1,24 +1,19 @@
-//! What is different between two root filesystems, entry by entry.
+//! What is different between two root filesystems, and what is beside them on their disks, entry by entry.
 //!
 //! Times are not compared: images keep those of the files' making, which say nothing about what runs.
-
-mod initrd;
-mod listing;
 
 use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::Serialize;
 
-use crate::tree::{TreePath, display};
-
-use listing::{Listed, What};
-pub use listing::{Listing, ListingError};
+use crate::contents::{Listed, Listing, ListingError, Spot, What};
+use crate::tree::display;
 
 /// One entry that is different.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Change {
-    /// Its path, from the root on.
+    /// Its path, from the root on; of what is beside the root, the volume and a colon come first.
     pub path: String,
     /// How.
     #[serde(flatten)]
@@ -49,7 +44,8 @@ pub enum How {
 /// One property of an entry that is different.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Difference {
-    /// `type`, `mode`, `owner`, `size`, `content`, `target`, `device`, `link` or the name of an attribute.
+    /// `type`, `mode`, `owner`, `size`, `content`, `target`, `device`, `link`, the name of an attribute, or of what a disk says
+    /// about a part of it.
     pub property: String,
     /// In the first.
     pub before: String,
@@ -86,11 +82,11 @@ impl fmt::Display for Difference {
 /// # Errors
 /// When a file cannot be read. Only files of equal length are.
 pub fn compare(before: &Listing, after: &Listing) -> Result<Vec<Change>, ListingError> {
-    let mut pairs: BTreeMap<&TreePath, (Option<&Listed>, Option<&Listed>)> = BTreeMap::new();
-    before.entries().for_each(|(path, entry)| pairs.entry(path).or_default().0 = Some(entry));
-    after.entries().for_each(|(path, entry)| pairs.entry(path).or_default().1 = Some(entry));
+    let mut pairs: BTreeMap<&Spot, (Option<&Listed>, Option<&Listed>)> = BTreeMap::new();
+    before.entries().for_each(|(spot, entry)| pairs.entry(spot).or_default().0 = Some(entry));
+    after.entries().for_each(|(spot, entry)| pairs.entry(spot).or_default().1 = Some(entry));
     let mut changes = Vec::new();
-    for (path, pair) in pairs {
+    for (spot, pair) in pairs {
         let how = match pair {
             (None, None) => continue,
             (None, Some(new)) => How::Added { what: new.describe() },
@@ -100,7 +96,7 @@ pub fn compare(before: &Listing, after: &Listing) -> Result<Vec<Change>, Listing
                 if let (What::File(one), What::File(other)) = (&old.what, &new.what)
                     && one.len() == other.len()
                 {
-                    let digests = (before.digest(path, one)?, after.digest(path, other)?);
+                    let digests = (before.digest(spot, one)?, after.digest(spot, other)?);
                     note(&mut differences, "content", digests.0.to_string(), digests.1.to_string());
                 }
                 match differences.is_empty() {
@@ -109,7 +105,7 @@ pub fn compare(before: &Listing, after: &Listing) -> Result<Vec<Change>, Listing
                 }
             }
         };
-        changes.push(Change { path: display(path), how });
+        changes.push(Change { path: spot.to_string(), how });
     }
     Ok(changes)
 }
@@ -128,6 +124,17 @@ fn differences(old: &Listed, new: &Listed) -> Vec<Difference> {
         (What::Device(one), What::Device(other)) | (What::Disk(one), What::Disk(other)) => {
             let number = |(major, minor): &(u32, u32)| format!("{major}:{minor}");
             note(&mut found, "device", number(one), number(other));
+        }
+        (What::Part(one), What::Part(other)) => {
+            let names =
+                one.iter().chain(other.iter().filter(|(name, _)| !one.iter().any(|(n, _)| n == name)));
+            for (name, _) in names {
+                let value = |facts: &[(&str, String)]| {
+                    let fact = facts.iter().find(|(known, _)| known == name);
+                    fact.map_or_else(|| "none".to_owned(), |(_, value)| value.clone())
+                };
+                note(&mut found, name, value(one), value(other));
+            }
         }
         _ => {}
     }

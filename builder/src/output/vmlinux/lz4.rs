@@ -5,7 +5,8 @@
 
 use std::io::{self, Read};
 
-pub(super) const MAGIC: [u8; 4] = [0x02, 0x21, 0x4C, 0x18];
+/// What a frame begins with.
+pub(crate) const MAGIC: [u8; 4] = [0x02, 0x21, 0x4C, 0x18];
 /// Bytes of a block before it was packed.
 const BLOCK: usize = 8 << 20;
 /// The most that such a block has when it cannot be packed.
@@ -14,7 +15,7 @@ const LARGEST: usize = BLOCK + BLOCK / 255 + 16;
 const MATCH: usize = 4;
 
 /// Reads what is packed in `inner`, which begins with the magic number.
-pub(super) struct Reader<R> {
+pub(crate) struct Reader<R> {
     inner: R,
     block: Vec<u8>,
     at: usize,
@@ -29,7 +30,7 @@ enum State {
 }
 
 impl<R: Read> Reader<R> {
-    pub(super) fn new(inner: R) -> Self {
+    pub(crate) fn new(inner: R) -> Self {
         Self { inner, block: Vec::new(), at: 0, state: State::Start }
     }
 

@@ -9,7 +9,7 @@
 //!
 //! Packed is with gzip, xz, zstd or lz4 (`lz4.rs`).
 
-mod lz4;
+pub(crate) mod lz4;
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 

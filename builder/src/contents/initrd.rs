@@ -1,51 +1,86 @@
-//! The entries of an initrd: archives one after the other, each as it is or compressed.
+//! Initrds: cpio archives one after the other, each as it is or packed.
 //!
-//! What the kernel unpacks is a row of cpio archives, in gzip or zstd or plain, with zeros between them
-//! (Linux, Documentation/driver-api/early-userspace/buffer-format.rst).
+//! What the kernel unpacks is a row of archives, in gzip, zstd or lz4 or plain, with zeros between them
+//! (Linux, Documentation/driver-api/early-userspace/buffer-format.rst). What is packed with lz4 goes on to the end.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
+use std::os::unix::fs::OpenOptionsExt;
+
+use nix::fcntl::OFlag;
+
+use super::bytes::Bytes;
+use super::damaged;
+use super::found::{Found, Gathered, MAX_PATH, what};
+use super::{Inside, Reader};
+use crate::image::limits::{FREE_EXPANSION, MAX_EXPANSION};
+use crate::output::vmlinux::lz4;
 
 /// The name that ends an archive.
 const TRAILER: &[u8] = b"TRAILER!!!";
 /// Bytes of a header: magic and 13 numbers of 8 hexadecimal digits.
 const HEADER: usize = 110;
-/// The longest path and the longest target of a link, in bytes (`PATH_MAX`).
-const MAX_PATH: u64 = 4096;
-/// Most bytes that all files have together; more fit into no machine's memory.
-const MAX_CONTENT: u64 = 64 << 30;
-/// Most entries.
-const MAX_ENTRIES: usize = 8 << 20;
+/// Of a mode: what an entry is, a file, and a link.
+const KIND: (u32, u32, u32) = (0o170_000, 0o100_000, 0o120_000);
+
+/// Reads initrds.
+#[derive(Debug)]
+pub(super) struct Initrd;
+
+impl Reader for Initrd {
+    fn called(&self) -> &'static str {
+        "initrd"
+    }
+
+    fn recognises(&self, bytes: &Bytes) -> io::Result<bool> {
+        // gzip (RFC 1952), zstd (RFC 8878), lz4's legacy frame, cpio.
+        Ok(match bytes.start(4)?.as_slice() {
+            [0x1f, 0x8b, ..] | [0x28, 0xb5, 0x2f, 0xfd] | b"0707" => true,
+            start => start == lz4::MAGIC,
+        })
+    }
+
+    fn read(&self, bytes: &Bytes) -> io::Result<Inside> {
+        // It has no name, and is gone when it is closed.
+        let mut options = File::options();
+        options.read(true).write(true).custom_flags(OFlag::O_TMPFILE.bits()).mode(0o600);
+        let mut contents = options.open(std::env::temp_dir())?;
+        let most = bytes.len().saturating_mul(MAX_EXPANSION).max(FREE_EXPANSION);
+        let entries = read(bytes.reader(), &mut contents, most)?;
+        let contents = Bytes::of_file(contents)?;
+        let mut gathered = Gathered::default();
+        for entry in entries {
+            let Entry { path, mode, uid, gid, device, content, link_to } = entry;
+            let (offset, len) = content;
+            let content = || contents.slice(offset, len);
+            let what = what(mode, device, content, || content().and_then(|bytes| bytes.start(MAX_PATH)))?;
+            let mode = mode & 0o7777;
+            gathered.add(Found { path, what, mode, uid, gid, xattrs: BTreeMap::new(), link_to })?;
+        }
+        Ok(Inside { files: gathered.finish(), ..Inside::default() })
+    }
+}
 
 /// One entry.
 #[derive(Debug)]
-pub struct Entry {
+struct Entry {
     /// As it is written.
-    pub path: Vec<u8>,
+    path: Vec<u8>,
     /// File type and permission bits.
-    pub mode: u32,
-    pub uid: u32,
-    pub gid: u32,
-    pub device: (u32, u32),
-    /// Where its content is in the file that [`read`] has written; of a link, its target.
-    pub content: Content,
+    mode: u32,
+    uid: u32,
+    gid: u32,
+    device: (u32, u32),
+    /// Where its content is in the file that [`read`] has written, and its length; of a link, its target.
+    content: (u64, u64),
     /// The first name of a file with several, in all the others.
-    pub link_to: Option<Vec<u8>>,
+    link_to: Option<Vec<u8>>,
 }
 
-/// The content of an entry.
-#[derive(Debug, Clone)]
-pub enum Content {
-    /// Of a file.
-    File { offset: u64, len: u64 },
-    /// The target of a symbolic link.
-    Target(Vec<u8>),
-}
-
-/// Reads all archives of an initrd. The content of files goes to `contents`, in order.
-pub fn read(initrd: File, contents: &mut File) -> io::Result<Vec<Entry>> {
-    let mut reading = Reading { contents, written: 0, entries: Vec::new() };
+/// Reads all archives of an initrd. The content of files goes to `contents`, in order, `most` bytes at most.
+fn read(initrd: impl Read, contents: &mut File, most: u64) -> io::Result<Vec<Entry>> {
+    let mut reading = Reading { contents, written: 0, most, entries: Vec::new(), archives: 0 };
     let mut from = BufReader::with_capacity(1 << 20, initrd);
     loop {
         let start = from.fill_buf()?;
@@ -62,24 +97,29 @@ pub fn read(initrd: File, contents: &mut File) -> io::Result<Vec<Entry>> {
                 let frame = zstd::stream::read::Decoder::with_buffer(&mut from)?.single_frame();
                 reading.archives(&mut BufReader::new(frame))?;
             }
+            [first, ..] if *first == lz4::MAGIC[0] => {
+                reading.archives(&mut BufReader::new(lz4::Reader::new(&mut from)))?
+            }
             [b'0', ..] => reading.archive(&mut from)?,
-            _ => return Err(bad("it holds something that is no cpio archive, in gzip, zstd or plain")),
+            _ => {
+                return Err(damaged(
+                    "it holds something that is no cpio archive, in gzip, zstd, lz4 or plain",
+                ));
+            }
         }
     }
-    match reading.entries.is_empty() {
-        true => Err(bad("it is empty")),
-        false => Ok(reading.entries),
+    match reading.archives {
+        0 => Err(damaged("it is empty")),
+        _ => Ok(reading.entries),
     }
-}
-
-fn bad(what: &str) -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, what)
 }
 
 struct Reading<'a> {
     contents: &'a mut File,
     written: u64,
+    most: u64,
     entries: Vec<Entry>,
+    archives: usize,
 }
 
 impl Reading<'_> {
@@ -106,33 +146,31 @@ impl Reading<'_> {
             let mut header = [0; HEADER];
             from.read_exact(&mut header)?;
             if !matches!(&header[..6], b"070701" | b"070702") {
-                return Err(bad("an entry has no header of a cpio archive in the format newc"));
+                return Err(damaged("an entry has no header of a cpio archive in the format newc"));
             }
             let mut numbers = [0; 13];
             for (number, digits) in numbers.iter_mut().zip(header[6..].chunks_exact(8)) {
                 let digits = std::str::from_utf8(digits).ok().filter(|text| !text.starts_with('+'));
                 let parsed = digits.and_then(|text| u32::from_str_radix(text, 16).ok());
-                *number = parsed.ok_or_else(|| bad("a header has something that is no number"))?;
+                *number = parsed.ok_or_else(|| damaged("a header has something that is no number"))?;
             }
             let [inode, mode, uid, gid, links, _, size, major, minor, rmajor, rminor, name_len, _] = numbers;
             let mut path = text(from, name_len.into())?;
             skip(from, HEADER as u64 + u64::from(name_len))?;
             if path.pop() != Some(0) {
-                return Err(bad("a name has no end"));
+                return Err(damaged("a name has no end"));
             }
             if path == TRAILER {
+                self.archives += 1;
                 return Ok(());
             }
-            if self.entries.len() == MAX_ENTRIES {
-                return Err(bad("it has too many entries"));
+            if mode & KIND.0 == KIND.2 && u64::from(size) > MAX_PATH {
+                return Err(damaged("a link's target is longer than paths can be"));
             }
-            let content = match mode & 0o170_000 {
-                0o120_000 => Content::Target(text(from, size.into())?),
-                _ => self.content(from, size.into())?,
-            };
+            let content = self.content(from, size.into())?;
             skip(from, size.into())?;
             let mut entry = Entry { path, mode, uid, gid, device: (rmajor, rminor), content, link_to: None };
-            if links > 1 && mode & 0o170_000 == 0o100_000 {
+            if links > 1 && mode & KIND.0 == KIND.1 {
                 let first = *names.entry((inode, major, minor)).or_insert(self.entries.len());
                 self.link(first, &mut entry, size > 0);
             }
@@ -147,23 +185,23 @@ impl Reading<'_> {
         let name = file.path.clone();
         if has_content {
             let same = |other: &&mut Entry| other.path == name || other.link_to.as_ref() == Some(&name);
-            let content = entry.content.clone();
-            self.entries.iter_mut().filter(same).for_each(|other| other.content = content.clone());
+            let content = entry.content;
+            self.entries.iter_mut().filter(same).for_each(|other| other.content = content);
         } else {
-            entry.content = file.content.clone();
+            entry.content = file.content;
         }
         entry.link_to = Some(name);
     }
 
-    fn content(&mut self, from: &mut impl Read, len: u64) -> io::Result<Content> {
+    fn content(&mut self, from: &mut impl Read, len: u64) -> io::Result<(u64, u64)> {
         let offset = self.written;
-        if offset.saturating_add(len) > MAX_CONTENT {
-            return Err(bad("its files are larger than any memory"));
+        if offset.saturating_add(len) > self.most {
+            return Err(damaged("its files are larger than any that were packed so"));
         }
         let copied = io::copy(&mut from.take(len), self.contents)?;
         self.written += copied;
         match copied == len {
-            true => Ok(Content::File { offset, len }),
+            true => Ok((offset, len)),
             false => Err(io::ErrorKind::UnexpectedEof.into()),
         }
     }
@@ -171,7 +209,7 @@ impl Reading<'_> {
 
 fn text(from: &mut impl Read, len: u64) -> io::Result<Vec<u8>> {
     if len > MAX_PATH {
-        return Err(bad("a path is longer than paths can be"));
+        return Err(damaged("a path is longer than paths can be"));
     }
     let mut text = Vec::new();
     from.take(len).read_to_end(&mut text)?;
@@ -186,7 +224,8 @@ fn skip(from: &mut impl Read, read: u64) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use std::io::{Seek, Write};
+    use std::io::Write;
+    use std::os::unix::fs::FileExt;
 
     use super::*;
 
@@ -207,23 +246,14 @@ mod tests {
     }
 
     fn listed(bytes: &[u8]) -> Result<Vec<String>, String> {
-        let (mut initrd, mut contents) = (tempfile::tempfile().unwrap(), tempfile::tempfile().unwrap());
-        initrd.write_all(bytes).unwrap();
-        initrd.rewind().unwrap();
-        let entries = read(initrd, &mut contents).map_err(|error| error.to_string())?;
+        let mut contents = tempfile::tempfile().unwrap();
+        let entries = read(bytes, &mut contents, 1 << 20).map_err(|error| error.to_string())?;
         let told = entries.into_iter().map(|entry| {
-            let content = match entry.content {
-                Content::File { offset, len } => {
-                    let mut text = String::new();
-                    contents.seek(io::SeekFrom::Start(offset)).unwrap();
-                    (&contents).take(len).read_to_string(&mut text).unwrap();
-                    text
-                }
-                Content::Target(target) => format!("→ {}", String::from_utf8(target).unwrap()),
-            };
+            let mut text = vec![0; entry.content.1 as usize];
+            contents.read_exact_at(&mut text, entry.content.0).unwrap();
             let link = entry.link_to.map(|name| format!(" = {}", String::from_utf8(name).unwrap()));
-            let path = String::from_utf8(entry.path).unwrap();
-            format!("{path} {:o} {content}{}", entry.mode, link.unwrap_or_default())
+            let (path, text) = (String::from_utf8(entry.path).unwrap(), String::from_utf8(text).unwrap());
+            format!("{path} {:o} {text}{}", entry.mode, link.unwrap_or_default())
         });
         Ok(told.collect())
     }
@@ -251,7 +281,7 @@ mod tests {
             [
                 "d 40755 ",
                 "d/f 100644 five5",
-                "l 120777 → d/f",
+                "l 120777 d/f",
                 "c 20600 ",
                 "a 100755 text",
                 "b 100755 text = a",
@@ -270,6 +300,13 @@ mod tests {
             (&[0; 512], "it is empty"),
             (&long, "longer than paths can be"),
             (&[b'0'; 200], "no header of a cpio archive"),
+            (
+                &archive(&[
+                    entry(1, 0o100_644, 1, "f", &"x".repeat(1 << 20)),
+                    entry(2, 0o100_644, 1, "g", "x"),
+                ]),
+                "larger than any",
+            ),
         ] {
             let error = listed(bytes).unwrap_err();
             assert!(error.contains(says), "{error}");
