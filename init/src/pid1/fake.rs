@@ -7,7 +7,9 @@ use nix::errno::Errno;
 use nix::sys::signal::Signal;
 
 use super::machine::Machine;
-use super::system::{Coldplug, Dog, Ended, Event, Mount, Node, Reaped, Result, Room, System, Then, Unmount};
+use super::system::{
+    Coldplug, Dog, Ended, Event, Mapping, Mount, Node, Reaped, Result, Room, System, Then, Unmount,
+};
 use crate::cmdline::Cmdline;
 use crate::device::block::BlockDevice;
 use crate::heartbeat::EVERY;
@@ -21,6 +23,8 @@ pub struct Fake {
     /// What was said on the console.
     pub log: Vec<String>,
     pub files: HashMap<String, String>,
+    /// What devices begin with.
+    pub starts: HashMap<String, Vec<u8>>,
     pub links: HashMap<String, String>,
     pub char_devices: Vec<String>,
     /// Calls that fail: how their line starts, and with what.
@@ -112,6 +116,10 @@ impl Fake {
 impl System for Fake {
     fn read(&self, path: &str) -> Result<String> {
         self.files.get(path).cloned().ok_or(Errno::ENOENT)
+    }
+
+    fn read_start(&self, path: &str, length: usize) -> Result<Vec<u8>> {
+        self.starts.get(path).and_then(|bytes| bytes.get(..length)).map(<[u8]>::to_vec).ok_or(Errno::EIO)
     }
 
     fn write(&mut self, path: &str, text: &str) -> Result<()> {
@@ -302,6 +310,10 @@ impl System for Fake {
     fn block_devices(&self) -> Vec<BlockDevice> {
         let now = self.disks.iter().rfind(|(since, _)| *since <= self.now);
         now.map(|(_, devices)| devices.clone()).unwrap_or_default()
+    }
+
+    fn map_device(&mut self, mapping: &Mapping) -> Result<u32> {
+        self.call(format!("map_device {} {} {}", mapping.name, mapping.kind, mapping.parameters)).map(|()| 0)
     }
 
     fn sync(&mut self) {

@@ -10,7 +10,7 @@ use crate::cmdline::Cmdline;
 use crate::device::block::BlockDevice;
 use crate::power::Action;
 pub use crate::sys::fatal::Then;
-pub use crate::sys::{Ended, Reaped};
+pub use crate::sys::{Ended, Mapping, Reaped};
 
 /// What the kernel answers: a value, or why not.
 pub type Result<T> = std::result::Result<T, Errno>;
@@ -111,6 +111,8 @@ pub trait System {
 
     /// A small file's text; what is beyond 1 MiB is cut off.
     fn read(&self, path: &str) -> Result<String>;
+    /// The first bytes of a file or device, which has as many.
+    fn read_start(&self, path: &str, length: usize) -> Result<Vec<u8>>;
     /// Writes to a file that exists, in one call, as sysfs and procfs want it.
     fn write(&mut self, path: &str, text: &str) -> Result<()>;
     /// Makes an empty file; one that exists is left as it is.
@@ -190,6 +192,8 @@ pub trait System {
     fn load_modules(&mut self, cmdline: &Cmdline, names: &[String]) -> Vec<String>;
     /// The disks and partitions, and what they hold.
     fn block_devices(&self) -> Vec<BlockDevice>;
+    /// Makes a block device of others; returns its minor number.
+    fn map_device(&mut self, mapping: &Mapping) -> Result<u32>;
     fn sync(&mut self);
     /// Ends the machine; in a container, the container. Returns only why it cannot.
     fn reboot(&mut self, action: Action) -> Errno;

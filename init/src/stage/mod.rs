@@ -17,6 +17,7 @@
 //! | `rootflags=…` | options for the file system |
 //! | `rootdelay=SECONDS` | wait so long before the first look |
 //! | `rootwait`, `rootwait=SECONDS`, `lkb.rootwait=SECONDS` | how long the device may take: for ever, or so long; default 30 s |
+//! | `roothash=HASH` | check every block of it by the hash tree (dm-verity) in the partition whose UUID is the hash's second half |
 //! | `init=PATH` | what to run there; default `/sbin/init`, then `/init` |
 //! | `rw` | ignored, and said: `/` is read-only |
 //!
@@ -25,10 +26,14 @@
 mod choose;
 mod mount;
 mod request;
+mod verity;
 
 pub use choose::{Choice, choose};
 pub use mount::{explain, kinds};
 pub use request::{Request, RequestError, Root};
+#[cfg(test)]
+pub use verity::superblock_for_tests;
+pub use verity::{RootHash, SUPERBLOCK, Superblock, TreeError};
 
 /// The environment variable that the first stage sets for the second.
 pub const SECOND_STAGE: &str = "LKB_STAGE=2";

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use super::RootHash;
 use crate::cmdline::Cmdline;
 
 /// How long a device may take to come, if nothing else is said.
@@ -47,6 +48,8 @@ impl fmt::Display for Root {
 pub struct Request {
     /// The device.
     pub root: Root,
+    /// What its blocks come to, if they are to be checked.
+    pub hash: Option<RootHash>,
     /// Types to try; empty when the superblock decides.
     pub kinds: Vec<String>,
     /// Options for the file system.
@@ -69,6 +72,9 @@ pub enum RequestError {
         "root={0} names no disk that this initrd can find; give PARTUUID=…, UUID=…, LABEL=…, PARTLABEL=…, /dev/… or MAJOR:MINOR"
     )]
     Unknown(String),
+    /// A root hash that is none. The root is not mounted unchecked.
+    #[error("roothash={0} is no SHA-256 in 64 hexadecimal digits; take the one that the build wrote")]
+    Hash(String),
 }
 
 impl Request {
@@ -82,6 +88,10 @@ impl Request {
             return Ok(None);
         }
         let root = root(text).ok_or_else(|| RequestError::Unknown(text.escape_debug().to_string()))?;
+        let hash = cmdline.last("roothash").map(|text| {
+            RootHash::parse(text).ok_or_else(|| RequestError::Hash(text.escape_debug().to_string()))
+        });
+        let hash = hash.transpose()?;
         let mut remarks = Vec::new();
         let mut seconds = |name: &str| {
             let value = cmdline.last(name)?;
@@ -107,6 +117,7 @@ impl Request {
         let kinds = cmdline.last("rootfstype").unwrap_or_default().split(',').filter(|kind| !kind.is_empty());
         Ok(Some(Self {
             root,
+            hash,
             kinds: kinds.map(str::to_owned).collect(),
             options: cmdline.last("rootflags").unwrap_or_default().to_owned(),
             delay,
@@ -213,6 +224,17 @@ mod tests {
         ] {
             let error = read(&format!("root={text}")).unwrap_err();
             assert!(error.to_string().starts_with(&format!("root={text} names no disk")), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_root_hash_is_read_and_one_that_is_none_is_refused() {
+        let text = "ab".repeat(32);
+        let hash = asked(&format!("root=/dev/vda roothash={text}")).hash.unwrap();
+        assert_eq!((hash.to_string(), asked("root=/dev/vda").hash), (text, None));
+        for text in ["", "ab", "x"] {
+            let error = read(&format!("root=/dev/vda roothash={text}")).unwrap_err().to_string();
+            assert!(error.starts_with(&format!("roothash={text} is no SHA-256")), "{error}");
         }
     }
 

@@ -10,10 +10,11 @@ use super::super::machine::Machine;
 use super::super::shutdown;
 use super::super::state::State;
 use super::super::system::{Event, Mount, System};
+use super::checked_root;
 use super::filesystems::mount_entries;
 use super::table::STAGE_ONE;
 use crate::device::block::BlockDevice;
-use crate::stage::{self, Request};
+use crate::stage::{self, Request, Root};
 
 /// Where the new root is mounted, on the initramfs.
 const NEW_ROOT: &str = "/sysroot";
@@ -56,9 +57,20 @@ pub fn enter<S: System>(machine: &mut Machine<S>) -> State {
         return machine.fail(reason);
     }
     load_drivers(machine, &request);
-    let device = match find(machine, &request) {
+    let device = match find(machine, &request, &request.root, "root=") {
         Ok(device) => device,
         Err(state) => return state,
+    };
+    let device = match &request.hash {
+        None => Ok(device),
+        Some(hash) => match find(machine, &request, &hash.tree(), "roothash=") {
+            Ok(tree) => checked_root::open(machine, hash, &device, &tree),
+            Err(state) => return state,
+        },
+    };
+    let device = match device {
+        Ok(device) => device,
+        Err(reason) => return machine.fail(reason),
     };
     match mount(machine, &request, &device).and_then(|()| leave(machine, &device)) {
         Ok(()) => run(machine, &request, &device),
@@ -88,8 +100,13 @@ fn load<S: System>(machine: &mut Machine<S>, names: &[String]) {
     }
 }
 
-/// Waits until the device is there; the state that follows if it does not come.
-fn find<S: System>(machine: &mut Machine<S>, request: &Request) -> Result<BlockDevice, State> {
+/// Waits until a device is there that `word` of the command line asks for; the state that follows if it does not come.
+fn find<S: System>(
+    machine: &mut Machine<S>,
+    request: &Request,
+    wanted: &Root,
+    word: &str,
+) -> Result<BlockDevice, State> {
     let start = machine.system.now();
     let first_look = start + request.delay;
     let deadline = request.patience.map(|patience| first_look + patience);
@@ -99,15 +116,21 @@ fn find<S: System>(machine: &mut Machine<S>, request: &Request) -> Result<BlockD
         let now = machine.system.now();
         if look {
             let devices = machine.system.block_devices();
-            if let Some(choice) = stage::choose(&request.root, &devices) {
-                say_others(machine, request, &choice);
+            if let Some(choice) = stage::choose(wanted, &devices) {
+                say_others(machine, wanted, &choice);
                 return Ok(choice.device.clone());
             }
             if deadline.is_some_and(|deadline| now >= deadline) {
-                return Err(give_up(machine, request, &devices, now.saturating_sub(start)));
+                let waited = now.saturating_sub(start);
+                return Err(give_up(
+                    machine,
+                    format_args!("{wanted}, which {word} asks for"),
+                    &devices,
+                    waited,
+                ));
             }
             if now >= reminder {
-                machine.say(format_args!("still waiting for {}", request.root));
+                machine.say(format_args!("still waiting for {wanted}"));
                 reminder = now + REMINDER;
             }
         }
@@ -131,14 +154,13 @@ fn find<S: System>(machine: &mut Machine<S>, request: &Request) -> Result<BlockD
 }
 
 /// Copies of a disk have the same names: whoever booted the wrong one must be able to see it.
-fn say_others<S: System>(machine: &mut Machine<S>, request: &Request, choice: &stage::Choice<'_>) {
+fn say_others<S: System>(machine: &mut Machine<S>, wanted: &Root, choice: &stage::Choice<'_>) {
     if choice.others.is_empty() {
         return;
     }
     let others: Vec<String> = choice.others.iter().map(|device| device.node()).collect();
     machine.say(format_args!(
-        "{} fits {} and also {}: the first is taken",
-        request.root,
+        "{wanted} fits {} and also {}: the first is taken",
         choice.device.node(),
         others.join(", ")
     ));
@@ -147,7 +169,7 @@ fn say_others<S: System>(machine: &mut Machine<S>, request: &Request, choice: &s
 /// Says what there is instead.
 fn give_up<S: System>(
     machine: &mut Machine<S>,
-    request: &Request,
+    wanted: std::fmt::Arguments<'_>,
     devices: &[BlockDevice],
     waited: Duration,
 ) -> State {
@@ -160,10 +182,7 @@ fn give_up<S: System>(
         machine.say(format_args!("  {device}"));
     }
     let waited = waited.as_secs();
-    machine.fail(format_args!(
-        "{}, which root= asks for, has not come within {waited} s (lkb.rootwait=SECONDS)",
-        request.root
-    ))
+    machine.fail(format_args!("{wanted}, has not come within {waited} s (lkb.rootwait=SECONDS)"))
 }
 
 /// Mounts the device, read-only.
@@ -356,6 +375,41 @@ mod tests {
             });
             let reason = machine.failure.clone().unwrap();
             assert!(state == State::Failed && reason.starts_with(expected), "{reason}");
+        }
+    }
+
+    #[test]
+    fn a_root_with_a_root_hash_is_mounted_checked_or_not_at_all() {
+        let line = format!("root=LABEL=root lkb.rootwait=2 roothash={}", "0f".repeat(32));
+        let booted = |tree: bool, start: Vec<u8>| {
+            entered(&line, |fake| {
+                let root = BlockDevice { bytes: 1 << 20, ..disk("vda2", "root") };
+                let mut other = BlockDevice { name: "vda3".into(), ..BlockDevice::default() };
+                other.partition.uuid = tree.then(|| "0f0f0f0f-0f0f-0f0f-0f0f-0f0f0f0f0f0f".into());
+                fake.disks = vec![(Duration::ZERO, vec![root, other])];
+                fake.starts.insert("/dev/vda3".into(), start);
+            })
+        };
+        let (machine, _) = booted(true, stage::superblock_for_tests());
+        assert!(
+            machine.system.has_called("mount /sysroot /dev/dm-0 squashfs rdonly"),
+            "{:?}",
+            machine.system.calls
+        );
+        assert!(machine.system.has_called("exec /sbin/init"));
+        let refused = [
+            (
+                false,
+                stage::superblock_for_tests(),
+                "PARTUUID=0f0f0f0f-0f0f-0f0f-0f0f-0f0f0f0f0f0f, which roothash= asks for",
+            ),
+            (true, vec![0; 512], "cannot check /dev/vda2 1 MiB squashfs LABEL=\"root\" by /dev/vda3"),
+        ];
+        for (tree, start, expected) in refused {
+            let (machine, state) = booted(tree, start);
+            let reason = machine.failure.clone().unwrap();
+            assert!(state == State::Failed && reason.starts_with(expected), "{reason}");
+            assert!(!machine.system.calls.iter().any(|call| call.starts_with("mount /sysroot")));
         }
     }
 

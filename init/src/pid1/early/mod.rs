@@ -1,6 +1,7 @@
 //! From the kernel's first instruction in user space to a machine that can run containers.
 
 mod cgroups;
+mod checked_root;
 mod clock;
 pub(super) mod console;
 pub(super) mod devices;

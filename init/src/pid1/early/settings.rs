@@ -37,7 +37,7 @@ pub fn apply<S: System>(machine: &mut Machine<S>) -> State {
 }
 
 /// A dead kernel reboots, unless the command line says how it should die.
-fn reboot_after_panic<S: System>(machine: &mut Machine<S>) {
+pub fn reboot_after_panic<S: System>(machine: &mut Machine<S>) {
     const FILE: &str = "/proc/sys/kernel/panic";
     let unset = machine.system.read(FILE).is_ok_and(|seconds| seconds.trim() == "0");
     if unset && !machine.cmdline.has("panic") {

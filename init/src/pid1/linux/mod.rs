@@ -28,14 +28,16 @@ use nix::time::{ClockId, clock_gettime, clock_settime};
 use nix::unistd::{Pid, chroot, pipe2, sethostname};
 
 use self::events::Sources;
-use super::system::{Coldplug, Dog, Ended, Event, Mount, Node, Reaped, Result, Room, System, Then, Unmount};
+use super::system::{
+    Coldplug, Dog, Ended, Event, Mapping, Mount, Node, Reaped, Result, Room, System, Then, Unmount,
+};
 use crate::cmdline::Cmdline;
 use crate::device::block::{BlockDevice, Sysfs};
 use crate::heartbeat;
 use crate::power::Action;
 use crate::sys::netlink::loopback_up;
 use crate::sys::watchdog::Watchdog;
-use crate::sys::{fatal, prepare_process, release_memory, spawn, swap_off, wait_for_any};
+use crate::sys::{fatal, map_device, prepare_process, release_memory, spawn, swap_off, wait_for_any};
 
 /// Most of a small file, in bytes.
 const READ_LIMIT: u64 = 1024 * 1024;
@@ -134,6 +136,12 @@ impl System for Linux {
         let mut bytes = Vec::new();
         File::open(path).map_err(errno)?.take(READ_LIMIT).read_to_end(&mut bytes).map_err(errno)?;
         Ok(String::from_utf8_lossy(&bytes).into_owned())
+    }
+
+    fn read_start(&self, path: &str, length: usize) -> Result<Vec<u8>> {
+        let mut bytes = vec![0; length];
+        File::open(path).map_err(errno)?.read_exact(&mut bytes).map_err(errno)?;
+        Ok(bytes)
     }
 
     fn write(&mut self, path: &str, text: &str) -> Result<()> {
@@ -361,6 +369,10 @@ impl System for Linux {
 
     fn block_devices(&self) -> Vec<BlockDevice> {
         Sysfs::default().devices()
+    }
+
+    fn map_device(&mut self, mapping: &Mapping) -> Result<u32> {
+        map_device(mapping)
     }
 
     fn sync(&mut self) {
