@@ -40,6 +40,11 @@ pub struct Options {
     #[arg(long, value_enum, value_name = "WHERE")]
     pub root: Option<Root>,
 
+    /// Have the kernel check each block of such a partition as it is read, by dm-verity: a machine whose root was changed or
+    /// damaged stops
+    #[arg(long, requires = "root")]
+    pub verity: bool,
+
     /// How initrds are compressed [default: zstd with kernels that unpack it, else gzip]
     #[arg(long, value_enum, value_name = "METHOD")]
     pub compress: Option<Compress>,
@@ -114,7 +119,7 @@ pub fn run(options: &Options, context: &Context) -> Outcome {
     let settings = options.settings();
     output::distinct(&options.prefix(), &formats)?;
     options.check_input_tar()?;
-    output::can_have_root(settings.root, &formats)?;
+    output::can_have_root(&settings, &formats)?;
     let mut config = context.load(&source::read_all(&options.files, &context.certificates)?)?;
     if options.dry_run {
         context.terminal.print(config.to_yaml()?.trim_end())?;
@@ -182,7 +187,7 @@ impl Options {
             Compress::Lz4 => Compression::Lz4,
             Compress::None => Compression::None,
         });
-        Settings { size: self.size.bytes(), root, compression }
+        Settings { size: self.size.bytes(), root, verity: self.verity, compression }
     }
 
     fn check_input_tar(&self) -> Result<(), String> {

@@ -54,7 +54,7 @@ pub(super) fn write(
 ) -> Result<u64, BiosDiskError> {
     let (kernel_len, initrd_len) = (parts.kernel.len, parts.initrd.len);
     let len = fat::fat32_len(kernel_len.saturating_add(initrd_len));
-    let needed = START + len + root.partition_len() + TAIL;
+    let needed = START + len + root.partitions_len() + TAIL;
     let size = match size {
         Some(size) if size < needed => return Err(BiosDiskError::TooSmall { needed, size }),
         Some(size) => size / MIB * MIB,
@@ -71,7 +71,8 @@ pub(super) fn write(
     let room = usize::try_from(core.sectors * SECTOR).unwrap_or(0);
     let (first, sectors) = (FIRST_SECTOR.into(), len / SECTOR);
     let boot = gpt::Partition { kind: gpt::LINUX, id: BOOT, first, sectors, name: "lkb boot" };
-    gpt::write(out, size, DISK, &[core, boot, root.partition(START + len)]).map_err(BiosDiskError::Write)?;
+    let partitions = [vec![core, boot], root.partitions(START + len)].concat();
+    gpt::write(out, size, DISK, &partitions).map_err(BiosDiskError::Write)?;
     root.copy_to(out, START + len).map_err(BiosDiskError::Write)?;
 
     let mut start = Vec::new();

@@ -49,6 +49,15 @@ impl Guid {
         Self(bytes)
     }
 
+    /// The GUID with these bytes in the order in which they are written.
+    #[must_use]
+    pub const fn of_writing_order(b: [u8; 16]) -> Self {
+        Self([
+            b[3], b[2], b[1], b[0], b[5], b[4], b[7], b[6], b[8], b[9], b[10], b[11], b[12], b[13], b[14],
+            b[15],
+        ])
+    }
+
     /// The bytes as they lie on a disk, where Microsoft's formats have them alike.
     #[must_use]
     pub fn on_disk(&self) -> [u8; 16] {

@@ -62,7 +62,7 @@ pub fn write(
     formats: &[&dyn Format],
 ) -> Result<Built, OutputError> {
     super::distinct(name, formats)?;
-    super::can_have_root(settings.root, formats)?;
+    super::can_have_root(&settings, formats)?;
     fs::create_dir_all(dir).map_err(OutputError::io("create the output directory", dir))?;
     let job = Job::new(machine, cache, dir, name, settings);
     for format in formats {
@@ -190,7 +190,12 @@ impl<'a> Job<'a> {
         }
         let mut file = self.scratch(&format!("{}-{}", self.name, file_system.name()))?;
         let path = file.path().to_owned();
-        let root = RootImage::write(self.machine, file_system, file.file_mut(), path)?;
+        let mut root = RootImage::write(self.machine, file_system, file.file_mut(), path)?;
+        if self.settings.verity {
+            let mut file = self.scratch(&format!("{}-{}-verity", self.name, file_system.name()))?;
+            let path = file.path().to_owned();
+            root.add_tree(self.machine, file.file_mut(), path)?;
+        }
         roots.insert(file_system, root.clone());
         Ok(root)
     }

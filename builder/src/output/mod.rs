@@ -8,6 +8,7 @@ pub mod bzimage;
 pub mod convert;
 mod cpio;
 mod crc32c;
+mod discoverable;
 mod docker;
 mod dynamic_vhd;
 pub mod efi;
@@ -57,6 +58,7 @@ mod tar_kernel_initrd;
 #[cfg(test)]
 mod tests;
 mod uki;
+mod verity;
 mod vhd;
 mod vhd_footer;
 mod vhdx;
@@ -198,12 +200,20 @@ pub fn format(name: &str) -> Option<&'static dyn Format> {
     FORMATS.iter().copied().find(|format| format.name() == name)
 }
 
-/// Looks that all formats can have the root where the user wants it.
+/// Looks that all formats can have the root where the user wants it, and checked as the user wants it.
 ///
 /// # Errors
-/// When one has no partitions, and the root is to be in one.
-pub fn can_have_root(root: Option<Root>, formats: &[&dyn Format]) -> Result<(), OutputError> {
-    let Some(Root::Partition(file_system)) = root else { return Ok(()) };
+/// When one has no partitions, and the root is to be in one; when the root is to be checked, and in none.
+pub fn can_have_root(settings: &Settings, formats: &[&dyn Format]) -> Result<(), OutputError> {
+    let Some(Root::Partition(file_system)) = settings.root else {
+        return match formats.first().filter(|_| settings.verity) {
+            None => Ok(()),
+            Some(format) => Err(OutputError::Unfit {
+                format: format.name(),
+                reason: "--verity is for roots in a partition; add --root squashfs or --root erofs".into(),
+            }),
+        };
+    };
     let name = file_system.name();
     formats.iter().try_for_each(|format| match format.has_partitions() {
         true => Ok(()),

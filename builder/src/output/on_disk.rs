@@ -7,15 +7,18 @@ use std::path::{Path, PathBuf};
 use crate::stage::{self, StageError};
 use crate::tree::Tree;
 
+use super::discoverable;
 use super::gpt::{self, Guid};
 use super::mbr::SECTOR;
 use super::partition::Partition;
 use super::settings::{FileSystem, Root};
+use super::verity::{self, HashTree};
 use super::{Job, Machine, OutputError, cpio, erofs, initrd, shared, squashfs};
 
 const MIB: u64 = 1 << 20;
-/// What the partition is called; tools show it.
+/// What the partitions are called; tools show it.
 const LABEL: &str = "lkb root";
+const TREE_LABEL: &str = "lkb root verity";
 const COPY: usize = 1 << 20;
 
 /// What a boot loader starts.
@@ -34,6 +37,17 @@ pub(super) struct RootImage {
     len: u64,
     /// The partition's, made from the content.
     id: Guid,
+    kind: Guid,
+    tree: Option<TreeImage>,
+}
+
+/// Its hash tree as a file.
+#[derive(Debug, Clone)]
+struct TreeImage {
+    path: PathBuf,
+    tree: HashTree,
+    id: Guid,
+    kind: Guid,
 }
 
 impl Boot {
@@ -52,7 +66,12 @@ impl Boot {
         };
         let root = job.root(file_system)?;
         let place = format!("PARTUUID={}", root.id);
-        Ok(Self { root: Some(root), ..Self::of_root(format, job, file_system, &place)? })
+        let mut boot = Self::of_root(format, job, file_system, &place)?;
+        if let Some(image) = &root.tree {
+            boot.cmdline += &format!(" roothash={}", image.tree.root_hash_in_hex());
+        }
+        boot.root = Some(root);
+        Ok(boot)
     }
 
     /// A machine that finds its root at `place`, in the words of the kernel's `root=`.
@@ -67,7 +86,8 @@ impl Boot {
             cmdline.push(' ');
         }
         cmdline += &format!("root={place} rootfstype={} ro", file_system.name());
-        let initrd = if is_built_in(format, job, file_system)? {
+        // A kernel that mounts the root by itself does not check it.
+        let initrd = if !job.settings.verity && is_built_in(format, job, file_system)? {
             // Disks are found while the kernel starts other things.
             cmdline += " rootwait";
             job.empty_initrd()?
@@ -99,33 +119,90 @@ impl RootImage {
             FileSystem::Squashfs => squashfs::write(&tree, file, &path)?,
             FileSystem::Erofs => erofs::write(&tree, file, &path)?,
         };
-        Ok(Self { path, len, id })
+        Ok(Self { path, len, id, kind: gpt::LINUX, tree: None })
     }
 
-    /// Bytes of its partition: whole mebibytes.
-    pub(super) fn partition_len(&self) -> u64 {
-        self.len.next_multiple_of(MIB)
+    /// Writes the hash tree of it over `file`, which is at `path`, and takes the names that go with that.
+    pub(super) fn add_tree(
+        &mut self,
+        machine: &Machine,
+        file: &mut File,
+        path: PathBuf,
+    ) -> Result<(), OutputError> {
+        let mut data = File::open(&self.path).map_err(OutputError::io("read", &self.path))?;
+        let tree = verity::write(&mut data, self.len, &self.id, file)
+            .map_err(OutputError::io("write the hash tree", &path))?;
+        let types = discoverable::types_for(machine.kernel.as_ref())
+            .map_err(OutputError::io("read", Path::new("the kernel")))?;
+        let [root, id] = tree.guids();
+        (self.id, self.kind) = (root, types.root);
+        self.tree = Some(TreeImage { path, tree, id, kind: types.tree });
+        Ok(())
     }
 
-    /// Its partition, from the byte `start` of a disk on.
-    pub(super) fn partition(&self, start: u64) -> gpt::Partition<'static> {
-        let (first, sectors) = (start / SECTOR, self.partition_len() / SECTOR);
-        gpt::Partition { kind: gpt::LINUX, id: self.id, first, sectors, name: LABEL }
+    /// Bytes of its partition, and of that of its hash tree: whole mebibytes.
+    pub(super) fn partitions_len(&self) -> u64 {
+        self.parts().map(|part| part.len()).sum()
     }
 
-    /// Copies it to the byte `start` of a disk whose bytes there are zeros.
+    /// Its partition, from the byte `start` of a disk on, and that of its hash tree.
+    pub(super) fn partitions(&self, start: u64) -> Vec<gpt::Partition<'static>> {
+        let partition = |(start, part): (u64, Part<'_>)| gpt::Partition {
+            kind: part.kind,
+            id: part.id,
+            first: start / SECTOR,
+            sectors: part.len() / SECTOR,
+            name: part.name,
+        };
+        self.placed(start).map(partition).collect()
+    }
+
+    /// Copies both to the byte `start` of a disk whose bytes there are zeros.
     pub(super) fn copy_to(&self, disk: &mut File, start: u64) -> io::Result<()> {
-        let mut from = File::open(&self.path)?;
-        let partition = Partition::new(disk, start, self.partition_len());
-        let mut to = BufWriter::with_capacity(COPY, partition);
-        io::copy(&mut from, &mut to)?;
-        to.flush()
+        self.placed(start).try_for_each(|(start, part)| {
+            let mut from = File::open(part.path)?;
+            let mut to = BufWriter::with_capacity(COPY, Partition::new(disk, start, part.len()));
+            io::copy(&mut from, &mut to)?;
+            to.flush()
+        })
+    }
+
+    fn parts(&self) -> impl Iterator<Item = Part<'_>> {
+        let root = Part { path: &self.path, bytes: self.len, id: self.id, kind: self.kind, name: LABEL };
+        let tree = self.tree.as_ref().map(|image| Part {
+            path: &image.path,
+            bytes: image.tree.len,
+            id: image.id,
+            kind: image.kind,
+            name: TREE_LABEL,
+        });
+        [root].into_iter().chain(tree)
+    }
+
+    /// The parts, one behind the other from the byte `start` on.
+    fn placed(&self, mut start: u64) -> impl Iterator<Item = (u64, Part<'_>)> {
+        self.parts().map(move |part| {
+            let place = start;
+            start += part.len();
+            (place, part)
+        })
     }
 }
 
-/// Bytes that the partition of a root takes, if there is one.
-pub(super) fn partition_len(root: Option<&RootImage>) -> u64 {
-    root.map_or(0, RootImage::partition_len)
+/// A partition and the file that goes into it.
+struct Part<'a> {
+    path: &'a Path,
+    bytes: u64,
+    id: Guid,
+    kind: Guid,
+    name: &'static str,
+}
+
+impl Part<'_> {
+    /// Of the partition, in bytes.
+    fn len(&self) -> u64 {
+        self.bytes.next_multiple_of(MIB)
+    }
 }
 
 /// Writes the initrd of the first stage.
@@ -135,7 +212,11 @@ pub(super) fn write_first_stage(
     file_system: FileSystem,
     out: &mut dyn Write,
 ) -> Result<(), OutputError> {
-    let modules = [&stage::DISKS[..], &[file_system.name()]].concat();
+    let mut modules = [&stage::DISKS[..], &[file_system.name()]].concat();
+    if job.settings.verity {
+        stage::has_verity(&job.machine.root).map_err(unfit(format))?;
+        modules.extend(stage::VERITY);
+    }
     let root = stage::first_stage(&job.machine.root, &modules).map_err(unfit(format))?;
     initrd::write(&beside(job.machine, root), job.compression()?, job.cache, out).map(drop)
 }

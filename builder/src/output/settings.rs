@@ -9,6 +9,8 @@ pub struct Settings {
     pub size: u64,
     /// Where a disk has the root filesystem; without, a partition where the kernel can mount one by itself, else the initrd.
     pub root: Option<Root>,
+    /// Whether such a partition is checked by dm-verity, block by block.
+    pub verity: bool,
     /// How initrds are compressed; without, as small as the kernel can unpack it.
     pub compression: Option<Compression>,
 }

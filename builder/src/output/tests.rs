@@ -1,6 +1,7 @@
 //! Builds: what is written, and that it is written whole, the same each time, or not at all.
 
 mod archives;
+mod checked;
 mod disks;
 pub(in crate::output) mod file_systems;
 mod firecracker;
@@ -28,7 +29,7 @@ fn formats() -> Vec<&'static dyn Format> {
 }
 
 fn sized(size: u64) -> Settings {
-    Settings { size, root: None, compression: Some(Compression::Zstd) }
+    Settings { size, compression: Some(Compression::Zstd), ..Settings::default() }
 }
 
 fn origin(location: Location) -> Arc<Origin> {

@@ -15,6 +15,9 @@ use crate::tree::{Content, Kind, Node, Origin, Tree, TreeError, TreePath, displa
 /// File systems that a root may be, and what CDs and checked disks need.
 pub const FILE_SYSTEMS: [&str; 6] = ["ext4", "squashfs", "erofs", "isofs", "sr_mod", "dm_verity"];
 
+/// What checks a root block by block; kernels differ in what they call SHA-256.
+pub const VERITY: [&str; 3] = ["dm_verity", "sha256", "sha256_generic"];
+
 /// Controllers, buses and drives that machines boot from. Those that a kernel has built in, or does not have, are not missed.
 pub const DISKS: [&str; 20] = [
     // Controllers
@@ -55,6 +58,11 @@ pub enum StageError {
     /// A file that depmod or the kernel package promised is missing.
     #[error("{0} is named in modules.dep and missing in the machine; the kernel's image is not whole")]
     NoModule(String),
+    /// The kernel checks no roots.
+    #[error(
+        "the kernel has no dm-verity, neither built in nor among its modules; leave out --verity, or take another kernel"
+    )]
+    NoVerity,
     /// A file cannot be read.
     #[error("cannot read {path}: {source}")]
     Read {
@@ -86,6 +94,21 @@ pub fn is_built_in(full: &Tree, file_system: &str) -> Result<bool, StageError> {
         }
     }
     Ok(found)
+}
+
+/// Looks that the kernel can check a root block by block.
+///
+/// # Errors
+/// When dm-verity is neither built in nor a module, or an index cannot be read.
+pub fn has_verity(full: &Tree) -> Result<(), StageError> {
+    for release in releases(full)? {
+        for index in ["modules.builtin", "modules.dep"] {
+            if module_names(&text(full, &release, index)?).contains(VERITY[0]) {
+                return Ok(());
+            }
+        }
+    }
+    Err(StageError::NoVerity)
 }
 
 /// The root filesystem that finds `full` on a disk: init, with these modules. The command line must get a `root=`.
@@ -229,6 +252,18 @@ mod tests {
         assert!(!with("kernel/drivers/block/virtio_blk.ko\n", "kernel/fs/squashfs/squashfs.ko:\n"));
         assert!(!with("kernel/fs/squashfs/squashfs.ko\n", ""), "no disks");
         assert!(!is_built_in(&machine(&[("init", "")]), "squashfs").unwrap(), "nothing is known");
+    }
+
+    #[test]
+    fn a_kernel_checks_roots_with_a_module_or_by_itself_or_not_at_all() {
+        let with =
+            |index: &str, text: &str| has_verity(&machine(&[(&format!("lib/modules/6.1/{index}"), text)]));
+        assert!(
+            with("modules.dep", "kernel/drivers/md/dm-verity.ko.xz: kernel/drivers/md/dm-mod.ko.xz\n")
+                .is_ok()
+        );
+        assert!(with("modules.builtin", "kernel/drivers/md/dm-verity.ko\n").is_ok());
+        assert!(matches!(with("modules.dep", "kernel/drivers/md/dm-crypt.ko:\n"), Err(StageError::NoVerity)));
     }
 
     #[test]

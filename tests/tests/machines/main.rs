@@ -2,6 +2,7 @@
 //!
 //! | module | what it is about |
 //! |---|---|
+//! | `checked_roots` | roots that are checked block by block |
 //! | `data_disk` | a disk for data: blank, full, somebody else's |
 //! | `detached` | `lkb run --detach`, `lkb stop`, the metadata CD |
 //! | `examples` | the other examples boot, and the first without containerd |
@@ -13,6 +14,7 @@
 //! | `power` | going down and coming up |
 //! | `roots` | roots on disks |
 
+mod checked_roots;
 mod data_disk;
 mod detached;
 mod examples;

@@ -20,7 +20,7 @@ use crate::output::fat::{self, FatError};
 use crate::output::gpt::{self, EFI_SYSTEM, Guid};
 use crate::output::grub::{self, GrubError, LinuxEntry, Place};
 use crate::output::mbr::SECTOR;
-use crate::output::on_disk::{RootImage, partition_len};
+use crate::output::on_disk::RootImage;
 
 const MIB: u64 = 1 << 20;
 const FIRST_SECTOR: u32 = 2048;
@@ -137,7 +137,7 @@ fn write_with(
     before: &[gpt::Partition<'_>],
 ) -> Result<(u64, SystemPartition), EfiDiskError> {
     let smallest = fat::fat32_len(uki.len());
-    let needed = START + smallest + partition_len(root) + TAIL;
+    let needed = START + smallest + root.map_or(0, RootImage::partitions_len) + TAIL;
     let size = match size {
         Some(size) if size < needed => return Err(EfiDiskError::TooSmall { needed, size }),
         Some(size) => size / MIB * MIB,
@@ -152,7 +152,7 @@ fn write_with(
         name: "EFI System",
     };
     out.set_len(0).and_then(|()| out.set_len(size)).map_err(EfiDiskError::Write)?;
-    let behind = root.map(|root| root.partition(START + len));
+    let behind = root.map(|root| root.partitions(START + len)).unwrap_or_default();
     let partitions: Vec<_> = before.iter().cloned().chain([entry]).chain(behind).collect();
     gpt::write(out, size, DISK, &partitions).map_err(EfiDiskError::Write)?;
     if let Some(root) = root {

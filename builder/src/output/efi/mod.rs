@@ -19,6 +19,9 @@ use std::io::{self, Read};
 
 pub use disk::{Bios, EfiDiskError};
 pub(super) use disk::{write, write_hybrid};
+#[cfg(test)]
+pub(super) use pe::program_for_tests;
+pub(super) use pe::{ARM64, RISCV64, machine};
 pub use stub::{DIR_VARIABLE, Stub, StubError};
 pub use system_partition::{Sections, SystemPartition};
 pub use uki::{Uki, UkiError};
@@ -28,7 +31,7 @@ use super::on_disk::Boot;
 use super::{Job, Machine, OutputError};
 
 /// How much of a kernel is looked at to find out what it is for (bytes): its PE header is within.
-const LOOKED_AT: u64 = 64 << 10;
+pub(super) const LOOKED_AT: u64 = 64 << 10;
 
 /// The machine of `job` as one EFI program with the initrd and command line of `boot`; also says for which architecture.
 pub(super) fn uki<'a>(

@@ -46,8 +46,15 @@ pub(super) struct Headers {
     pub(super) file_end: u32,
 }
 
+/// `IMAGE_FILE_MACHINE_AMD64`.
+pub(in crate::output) const X86_64: u16 = 0x8664;
+/// `IMAGE_FILE_MACHINE_ARM64`.
+pub(in crate::output) const ARM64: u16 = 0xAA64;
+/// `IMAGE_FILE_MACHINE_RISCV64`.
+pub(in crate::output) const RISCV64: u16 = 0x5064;
+
 /// The architecture of a program by its first bytes; no more of it need be there.
-pub(super) fn machine(start: &[u8]) -> Result<u16, PeError> {
+pub(in crate::output) fn machine(start: &[u8]) -> Result<u16, PeError> {
     let coff = coff(start)?;
     u16_at(start, coff)
 }
@@ -119,7 +126,7 @@ fn u32_at(file: &[u8], at: usize) -> Result<u32, PeError> {
 
 /// A program without code: room for `room` more sections.
 #[cfg(test)]
-pub(super) fn program_for_tests(machine: u16, room: usize) -> Vec<u8> {
+pub(in crate::output) fn program_for_tests(machine: u16, room: usize) -> Vec<u8> {
     let table = 0x40 + 4 + COFF_HEADER + 240;
     let headers = (table + SECTION_HEADER * (1 + room)).next_multiple_of(512);
     // Filled, so that there is not more room than asked for.

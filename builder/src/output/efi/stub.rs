@@ -17,9 +17,9 @@ const LIMIT: u64 = 4 << 20;
 /// Of each architecture: `Machine` in PE, the stub's file, and the file that firmware starts of a disk that it knows nothing
 /// about (UEFI specification, 3.5.1.1).
 const ARCHITECTURES: [(u16, &str, &str); 3] = [
-    (0x8664, "linuxx64.efi.stub", "BOOTX64.EFI"),
-    (0xAA64, "linuxaa64.efi.stub", "BOOTAA64.EFI"),
-    (0x5064, "linuxriscv64.efi.stub", "BOOTRISCV64.EFI"),
+    (pe::X86_64, "linuxx64.efi.stub", "BOOTX64.EFI"),
+    (pe::ARM64, "linuxaa64.efi.stub", "BOOTAA64.EFI"),
+    (pe::RISCV64, "linuxriscv64.efi.stub", "BOOTRISCV64.EFI"),
 ];
 
 /// Why there is no stub for a kernel.

@@ -93,7 +93,7 @@ fn formats_of_one_file_name_are_refused_before_anything_is_written() {
 }
 
 /// A machine with our init, a kernel whose drivers are modules or not, and a file that is on no first stage.
-fn machine_on_disk(cache: &Cache, built_in: bool) -> Machine {
+pub(super) fn machine_on_disk(cache: &Cache, built_in: bool) -> Machine {
     let mut machine = machine(cache);
     let modules =
         "kernel/fs/squashfs/squashfs.ko\nkernel/fs/erofs/erofs.ko\nkernel/drivers/block/virtio_blk.ko\n";
@@ -113,7 +113,7 @@ fn machine_on_disk(cache: &Cache, built_in: bool) -> Machine {
     machine
 }
 
-fn put(machine: &mut Machine, path: &str, text: &str) {
+pub(super) fn put(machine: &mut Machine, path: &str, text: &str) {
     let node = Node::file(text.as_bytes(), 0o755, &origin(Location::Init(0)));
     machine.root.insert(path.as_bytes(), node).unwrap();
 }
@@ -132,7 +132,7 @@ fn partitions(disk: &Path) -> Vec<(u64, u64, String)> {
         .collect()
 }
 
-fn stretch(disk: &Path, start: u64, len: u64) -> tempfile::NamedTempFile {
+pub(super) fn stretch(disk: &Path, start: u64, len: u64) -> tempfile::NamedTempFile {
     use std::os::unix::fs::FileExt;
     let mut bytes = vec![0; usize::try_from(len).unwrap()];
     fs::File::open(disk).unwrap().read_exact_at(&mut bytes, start).unwrap();
