@@ -13,6 +13,9 @@
 //! | `boot.rs` | an image that machines boot, as a CD and as a disk |
 //! | `root.rs` | machines whose root file system is an image |
 //!
+//! There is no Joliet, whose only readers are Windows and old DOS tools: all that mounts these images is Linux, which prefers Rock
+//! Ridge where both are there. Nor has a metadata CD a reader of `cidata` or `config-2`, and these mount CDs with Linux, too.
+//!
 //! Sources: ECMA-119; SUSP (IEEE P1281) and RRIP (IEEE P1282), version 1.12; the El Torito specification 1.0; and what Linux
 //! makes of them, `fs/isofs`. Memory grows with the number of files, not with their size. The same tree makes the same bytes.
 
