@@ -149,8 +149,8 @@ fn write_one(target: &Path, entries: &Entries, earlier: Earlier, report: &mut Re
         Err(error) => return report.complain(error),
     };
     report.console.detail(format_args!(
-        "{shown}: {} entries put in place, {} stale ones removed",
-        done.swapped, done.removed
+        "{shown}: {} files written, {} stale names removed",
+        done.written, done.removed
     ));
     done.notes.iter().for_each(|note| report.console.say(format_args!("{shown}: {note}")));
     report.complain_all(done.conflicts.iter().map(|path| {

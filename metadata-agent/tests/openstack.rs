@@ -89,7 +89,7 @@ impl Try {
         assert!(self.log.contains(wanted), "{wanted:?} is missing in:\n{}", self.log);
     }
 
-    /// All names, the manifest aside, relative to the directory.
+    /// All names but those that lead to others, relative to the directory.
     fn names(&self) -> Vec<String> {
         fn walk(root: &Path, at: &Path, found: &mut Vec<String>) {
             for entry in fs::read_dir(at).unwrap() {
@@ -102,7 +102,7 @@ impl Try {
         }
         let mut found = Vec::new();
         walk(&self.path(""), &self.path(""), &mut found);
-        found.retain(|name| name != ".manifest");
+        found.retain(|name| !name.starts_with('.'));
         found.sort();
         found
     }

@@ -1,21 +1,31 @@
 //! One open directory, and what can be done below it without leaving it.
 
 use std::fs::{File, TryLockError};
-use std::io::{Read, Write};
+use std::io::Write;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
 use nix::dir::{Dir, Type};
 use nix::errno::Errno;
-use nix::fcntl::{AtFlags, OFlag, OpenHow, RenameFlags, ResolveFlag, openat2, renameat2};
-use nix::sys::stat::{Mode, SFlag, fchmod, fstatat, mkdirat};
-use nix::unistd::{Gid, Uid, UnlinkatFlags, fchown, fsync, unlinkat};
+use nix::fcntl::{AtFlags, OFlag, OpenHow, RenameFlags, ResolveFlag, openat2, readlinkat, renameat2};
+use nix::sys::stat::{Mode, SFlag, fchmod, fstat, fstatat, mkdirat};
+use nix::unistd::{Gid, Uid, UnlinkatFlags, fchown, fsync, linkat, symlinkat, unlinkat};
 
-use super::plan::Kind;
+use super::compose::join;
+use super::names::NEW_DATA;
 use crate::tree::Owner;
 
 /// Most entries that one directory is believed to have.
 const MAX_ENTRIES: usize = 16 * 1024;
+
+/// What is at a path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// A directory, not a link to one.
+    Directory,
+    /// Anything else.
+    Other,
+}
 
 /// An open directory. Paths are relative to it, of components that are [`crate::tree::Name`]s; the empty path is itself.
 pub(super) struct Directory(OwnedFd);
@@ -60,6 +70,20 @@ impl Directory {
         fchmod(&self.0, Mode::from_bits_truncate(mode))
     }
 
+    /// Permissions and owner; the owner last, because giving away takes the right to change permissions.
+    pub(super) fn set_mode_and_owner(&self, mode: u32, owner: Option<Owner>) -> nix::Result<()> {
+        self.set_mode(mode)?;
+        match owner {
+            Some(owner) if self.mode_and_owner()?.1 != owner => give(&self.0, owner),
+            _ => Ok(()),
+        }
+    }
+
+    pub(super) fn mode_and_owner(&self) -> nix::Result<(u32, Owner)> {
+        let stat = fstat(&self.0)?;
+        Ok((stat.st_mode & 0o7777, Owner { user: stat.st_uid, group: stat.st_gid }))
+    }
+
     /// Writes a file that is not there yet, synced, with these permissions, whatever the umask, and gives it away.
     pub(super) fn write_new(
         &self,
@@ -72,21 +96,10 @@ impl Directory {
             File::from(self.beneath(name, OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL, 0o600)?);
         file.write_all(content).map_err(errno)?;
         fchmod(&file, Mode::from_bits_truncate(mode))?;
-        if let Some(Owner { user, group }) = owner {
-            fchown(&file, Some(Uid::from_raw(user)), Some(Gid::from_raw(group)))?;
+        if let Some(owner) = owner {
+            give(&file, owner)?;
         }
         fsync(&file)
-    }
-
-    /// Reads a regular file of at most `limit` bytes.
-    pub(super) fn read(&self, path: &str, limit: usize) -> nix::Result<Vec<u8>> {
-        let file = File::from(self.beneath(path, OFlag::O_RDONLY | OFlag::O_NONBLOCK, 0)?);
-        if !file.metadata().map_err(errno)?.is_file() {
-            return Err(Errno::EINVAL);
-        }
-        let mut bytes = Vec::new();
-        file.take(limit as u64 + 1).read_to_end(&mut bytes).map_err(errno)?;
-        if bytes.len() > limit { Err(Errno::EFBIG) } else { Ok(bytes) }
     }
 
     /// Names and kinds of what is in a directory. A name that is not UTF-8 can't be ours: it is listed with a NUL, which
@@ -111,47 +124,85 @@ impl Directory {
             let kind = match entry.file_type() {
                 Some(Type::Directory) => Kind::Directory,
                 Some(_) => Kind::Other,
-                None => self.kind(&super::join(path, name))?,
+                None => self.kind(&join(path, name))?,
             };
             found.push((name.to_owned(), kind));
         }
         Ok(found)
     }
 
-    /// For file systems whose listings don't say.
-    fn kind(&self, path: &str) -> nix::Result<Kind> {
+    /// What is there, links not followed.
+    pub(super) fn kind(&self, path: &str) -> nix::Result<Kind> {
         let (parent, name) = self.parent(path)?;
         let stat = fstatat(parent.at(self), name, AtFlags::AT_SYMLINK_NOFOLLOW)?;
         let is_directory = SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT == SFlag::S_IFDIR;
         Ok(if is_directory { Kind::Directory } else { Kind::Other })
     }
 
-    /// Moves `path` to the same path below `to`, over anything but a directory.
-    pub(super) fn rename_to(&self, to: &Self, path: &str) -> nix::Result<()> {
-        self.rename(to, path, RenameFlags::empty())
+    /// Where a link leads, which is text.
+    pub(super) fn read_link(&self, path: &str) -> nix::Result<String> {
+        let (parent, name) = self.parent(path)?;
+        readlinkat(parent.at(self), name)?.into_string().map_err(|_| Errno::EILSEQ)
     }
 
-    /// Exchanges `path` with the same path below `to`. Where the file system cannot, the old one moves aside first, to
-    /// the name `aside` here.
-    pub(super) fn exchange_with(&self, to: &Self, path: &str, aside: &str) -> nix::Result<()> {
-        match self.rename(to, path, RenameFlags::RENAME_EXCHANGE) {
-            Err(Errno::EINVAL | Errno::ENOSYS | Errno::EOPNOTSUPP) => self.move_aside(to, path, aside),
+    /// Makes a link that leads to `text`.
+    pub(super) fn make_link(&self, text: &str, path: &str) -> nix::Result<()> {
+        let (parent, name) = self.parent(path)?;
+        symlinkat(text, parent.at(self), name)
+    }
+
+    /// Makes `name` in `to` another name of what is at `path`, which is no directory.
+    pub(super) fn link(&self, path: &str, to: &Self, name: &str) -> nix::Result<()> {
+        let (parent, old) = self.parent(path)?;
+        linkat(parent.at(self), old, &to.0, name, AtFlags::empty())
+    }
+
+    /// Moves an entry over what is at `to`, in one step.
+    pub(super) fn rename(&self, from: &str, to: &str) -> nix::Result<()> {
+        self.rename_with(from, to, RenameFlags::empty())
+    }
+
+    /// Exchanges two entries. Where the file system cannot, the second moves aside first: for an instant there is nothing
+    /// at its name, but never half of anything.
+    pub(super) fn exchange(&self, a: &str, b: &str) -> nix::Result<()> {
+        match self.rename_with(a, b, RenameFlags::RENAME_EXCHANGE) {
+            Err(Errno::EINVAL | Errno::ENOSYS | Errno::EOPNOTSUPP) => self.exchange_in_steps(a, b),
             result => result,
         }
     }
 
-    /// Two renames: for an instant there is nothing at `path`, but never half of anything.
-    pub(super) fn move_aside(&self, to: &Self, path: &str, aside: &str) -> nix::Result<()> {
-        let (there, name) = to.parent(path)?;
-        renameat2(there.at(to), name, &self.0, aside, RenameFlags::RENAME_NOREPLACE)?;
-        self.rename_to(to, path)
+    pub(super) fn exchange_in_steps(&self, a: &str, b: &str) -> nix::Result<()> {
+        self.rename_with(a, NEW_DATA, RenameFlags::RENAME_NOREPLACE)?;
+        self.rename_with(b, a, RenameFlags::RENAME_NOREPLACE)?;
+        self.rename_with(NEW_DATA, b, RenameFlags::RENAME_NOREPLACE)
     }
 
-    fn rename(&self, to: &Self, path: &str, flags: RenameFlags) -> nix::Result<()> {
-        let (from_parent, name) = self.parent(path)?;
-        let (to_parent, _) = to.parent(path)?;
-        renameat2(from_parent.at(self), name, to_parent.at(to), name, flags)?;
-        fsync(to_parent.at(to))
+    fn rename_with(&self, from: &str, to: &str, flags: RenameFlags) -> nix::Result<()> {
+        let (from_parent, from_name) = self.parent(from)?;
+        let (to_parent, to_name) = self.parent(to)?;
+        renameat2(from_parent.at(self), from_name, to_parent.at(self), to_name, flags)?;
+        fsync(from_parent.at(self))?;
+        fsync(to_parent.at(self))
+    }
+
+    /// Removes what is at a path, and in it, if anything is.
+    pub(super) fn remove_all(&self, path: &str) -> Result<(), (String, Errno)> {
+        let kind = match self.kind(path) {
+            Ok(kind) => kind,
+            Err(Errno::ENOENT) => return Ok(()),
+            Err(cause) => return Err((path.to_owned(), cause)),
+        };
+        let mut todo = vec![(path.to_owned(), kind)];
+        let mut found = Vec::new();
+        while let Some((path, kind)) = todo.pop() {
+            if kind == Kind::Directory {
+                let names = self.list(&path).map_err(|cause| (path.clone(), cause))?;
+                todo.extend(names.into_iter().map(|(name, kind)| (join(&path, &name), kind)));
+            }
+            found.push((path, kind));
+        }
+        let remove = |(path, kind): (String, Kind)| self.remove(&path, kind).map_err(|cause| (path, cause));
+        found.into_iter().rev().try_for_each(remove)
     }
 
     /// Removes a file, or a directory that is empty.
@@ -197,6 +248,10 @@ impl Parent {
             Self::Below(directory) => &directory.0,
         }
     }
+}
+
+fn give(file: impl AsFd, owner: Owner) -> nix::Result<()> {
+    fchown(file, Some(Uid::from_raw(owner.user)), Some(Gid::from_raw(owner.group)))
 }
 
 fn errno(error: std::io::Error) -> Errno {

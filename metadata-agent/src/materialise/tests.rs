@@ -2,11 +2,12 @@
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+use std::path::PathBuf;
 
 use tempfile::TempDir;
 
 use super::*;
-use crate::tree::Owner;
+use crate::tree::{Name, Owner};
 
 fn name(text: &str) -> Name {
     Name::new(text).unwrap()
@@ -24,26 +25,29 @@ fn file(text: &str) -> Node {
     Node::file(0o644, text)
 }
 
-/// Paths with contents, sorted: what a reader sees; the manifest aside.
+/// Paths with contents, sorted: what a reader sees, who follows the links that are ours and names the others.
 fn seen(root: &Path) -> Vec<String> {
     fn walk(root: &Path, at: &Path, found: &mut Vec<String>) {
         for entry in fs::read_dir(at).unwrap() {
-            let path = entry.unwrap().path();
+            let entry = entry.unwrap();
+            if at == root && is_internal(entry.file_name().to_str().unwrap()) {
+                continue;
+            }
+            let path = entry.path();
             let shown = path.strip_prefix(root).unwrap().display().to_string();
-            let kind = fs::symlink_metadata(&path).unwrap();
-            if kind.is_dir() {
+            let link = fs::read_link(&path).ok().filter(|to| !to.starts_with(DATA));
+            if let Some(link) = link {
+                found.push(format!("{shown} -> {}", link.display()));
+            } else if path.is_dir() {
                 found.push(format!("{shown}/"));
                 walk(root, &path, found);
-            } else if kind.is_symlink() {
-                found.push(format!("{shown} -> {}", fs::read_link(&path).unwrap().display()));
-            } else {
+            } else if path.exists() {
                 found.push(format!("{shown} = {}", fs::read_to_string(&path).unwrap()));
             }
         }
     }
     let mut found = Vec::new();
     walk(root, root, &mut found);
-    found.retain(|line| !line.starts_with(MANIFEST));
     found.sort();
     found
 }
@@ -59,7 +63,7 @@ fn put(target: &Path, tree: &Entries) -> Done {
 }
 
 fn mode(path: &Path) -> u32 {
-    fs::symlink_metadata(path).unwrap().permissions().mode() & 0o7777
+    fs::metadata(path).unwrap().permissions().mode() & 0o7777
 }
 
 #[test]
@@ -74,7 +78,7 @@ fn a_tree_is_written_with_its_permissions_whatever_the_umask() {
         ("shared", Node::directory(0o777, tree([("sub", dir([("deep", file("d"))]))]))),
     ]);
     let done = put(&target, &wanted);
-    assert_eq!((done.swapped, done.conflicts, done.notes), (6, vec![], vec![]));
+    assert_eq!((done.written, done.conflicts, done.notes), (6, vec![], vec![]));
     for (path, wanted) in [
         ("", 0o755),
         ("provider", 0o644),
@@ -85,7 +89,7 @@ fn a_tree_is_written_with_its_permissions_whatever_the_umask() {
         ("ssh/authorized_keys", 0o600),
         ("shared", 0o777),
         ("shared/sub", 0o755),
-        (MANIFEST, 0o600),
+        (DATA, 0o755),
     ] {
         assert_eq!(mode(&target.join(path)), wanted, "{path}");
     }
@@ -117,7 +121,7 @@ fn a_second_run_replaces_the_first_and_leaves_nothing_of_it() {
     let before = fs::metadata(&target).unwrap().ino();
     let done = put(&target, &tree([("a", dir([("now", file("2"))])), ("d", dir([("x", file("2"))]))]));
     assert_eq!(seen(&target), ["a/", "a/now = 2", "d/", "d/x = 2"]);
-    assert_eq!((done.swapped, done.removed), (2, 1));
+    assert_eq!((done.written, done.removed), (2, 1));
     assert_eq!(fs::metadata(&target).unwrap().ino(), before, "the directory that others bind has changed");
     put(&target, &Entries::new());
     assert_eq!(seen(&target), [""; 0]);
@@ -137,7 +141,14 @@ fn what_the_image_put_there_stays_unless_it_is_named() {
     put(&target, &user);
     assert_eq!(seen(&target), with_user);
     put(&target, &Entries::new());
-    assert_eq!(seen(&target), ["app/", "app/base.conf = image", "motd = image"]);
+    assert_eq!(seen(&target), ["app/", "app/base.conf = image", "app/port = 80", "motd = image"]);
+    put(&target, &tree([("motd", file("user"))]));
+    assert_eq!(seen(&target), ["app/", "app/base.conf = image", "app/port = 80", "motd = user"]);
+    fs::remove_file(target.join("motd")).unwrap();
+    fs::write(target.join("motd"), "admin").unwrap();
+    put(&target, &tree([("motd", file("user"))]));
+    put(&target, &Entries::new());
+    assert_eq!(seen(&target)[3], "motd = admin", "what was put there last is not what is shown");
 }
 
 #[test]
@@ -171,66 +182,79 @@ fn a_planted_link_is_replaced_or_refused_and_never_followed() {
     let done = put(&target, &wanted);
     assert_eq!(done.conflicts, ["app", "ssh"]);
     assert_eq!(fs::read_to_string(target.join("hostname")).unwrap(), "web");
-    assert!(!target.join("hostname").is_symlink());
+    assert_eq!(fs::read_link(target.join("hostname")).unwrap(), Path::new(".data/hostname"));
     assert_eq!(seen(&victim), ["passwd = root"]);
 }
 
 #[test]
-fn a_link_planted_where_a_directory_of_ours_was_is_removed_and_not_followed() {
+fn a_link_planted_where_a_directory_of_ours_was_is_a_conflict_and_not_followed() {
     let (outer, target) = target();
     let victim = outer.path().join("victim");
     fs::create_dir_all(&victim).unwrap();
     fs::write(victim.join("x"), "theirs").unwrap();
     let wanted = tree([("d", dir([("x", file("1"))]))]);
     put(&target, &wanted);
-    fs::remove_dir_all(target.join("d")).unwrap();
+    fs::remove_file(target.join("d")).unwrap();
     symlink(&victim, target.join("d")).unwrap();
-    put(&target, &wanted);
-    assert_eq!(seen(&target), ["d/", "d/x = 1"]);
+    assert_eq!(put(&target, &wanted).conflicts, ["d"]);
     assert_eq!(seen(&victim), ["x = theirs"]);
 }
 
 #[test]
-fn a_manifest_that_lies_reaches_nothing_outside() {
+fn a_data_link_that_lies_reaches_nothing_outside() {
     let (outer, target) = target();
-    fs::create_dir_all(&target).unwrap();
-    fs::write(outer.path().join("victim"), "v").unwrap();
-    for (manifest, noted) in [
-        (r#"["../victim"]"#, true),
-        (r#"["/etc/passwd"]"#, true),
-        (r#"["a/../../victim"]"#, true),
-        ("not json", true),
-        (r#"["never-there"]"#, false),
-    ] {
-        fs::write(target.join(MANIFEST), manifest).unwrap();
-        let done = put(&target, &tree([("a", file("1"))]));
-        assert_eq!(!done.notes.is_empty(), noted, "{manifest}");
-        assert_eq!(fs::read_to_string(outer.path().join("victim")).unwrap(), "v");
+    let victim = outer.path().join("victim");
+    for lie in ["../victim", "/etc", ".tree-007", ".tree-99", ".", "d"] {
+        fs::create_dir_all(victim.join("d")).unwrap();
+        fs::create_dir_all(target.join("d")).unwrap();
+        fs::write(victim.join("d/x"), "theirs").unwrap();
+        symlink(lie, target.join(DATA)).unwrap();
+        put(&target, &tree([("a", file("1"))]));
+        assert_eq!(seen(&target), ["a = 1", "d/"], "{lie}");
+        assert_eq!(seen(&victim), ["d/", "d/x = theirs"], "{lie}");
+        fs::remove_dir_all(&target).unwrap();
     }
-    fs::remove_file(target.join(MANIFEST)).unwrap();
-    symlink(outer.path().join("victim"), target.join(MANIFEST)).unwrap();
-    assert_eq!(put(&target, &tree([("a", file("2"))])).notes.len(), 1);
-    assert_eq!(fs::read_to_string(outer.path().join("victim")).unwrap(), "v");
-    assert!(!target.join(MANIFEST).is_symlink());
 }
 
 #[test]
 fn what_a_run_that_died_left_is_swept_away() {
     let (outer, target) = target();
-    fs::create_dir_all(target.join(".new-77/d/e")).unwrap();
-    fs::write(target.join(".new-77/d/secret"), "s").unwrap();
+    fs::create_dir_all(target.join(".tree-77/d/e")).unwrap();
+    fs::write(target.join(".tree-77/d/secret"), "s").unwrap();
     fs::write(outer.path().join("victim"), "v").unwrap();
-    symlink(outer.path(), target.join(".new-77/link")).unwrap();
+    symlink(outer.path(), target.join(".tree-77/link")).unwrap();
+    symlink(".tree-77", target.join(NEW_DATA)).unwrap();
     put(&target, &tree([("a", file("1"))]));
     assert_eq!(seen(&target), ["a = 1"]);
+    let mut internal: Vec<_> = fs::read_dir(&target).unwrap().map(|e| e.unwrap().file_name()).collect();
+    internal.sort();
+    assert_eq!(internal, [".data", ".tree-78", "a"]);
     assert!(outer.path().join("victim").exists());
+}
+
+#[test]
+fn a_name_is_shown_as_it_was_until_the_whole_tree_is() {
+    let (_outer, target) = target();
+    fs::create_dir_all(target.join("app")).unwrap();
+    fs::write(target.join("app/port"), "80").unwrap();
+    let live = Directory::make_and_open(&target).unwrap();
+    let mut run = Run { target: &target, live, done: Done::default() };
+    let survey = Survey::of(&run.live).unwrap();
+    let wanted = tree([("app", dir([("port", file("8080"))])), ("new", file("n"))]);
+    let items = compose(&BTreeMap::new(), &wanted).items;
+    run.lead_to_tree(&survey, &items).unwrap();
+    assert_eq!(seen(&target), ["app/", "app/port = 80"]);
+    assert_eq!(fs::read_link(target.join("app")).unwrap(), Path::new(".data/app"));
+    drop(run);
+    put(&target, &wanted);
+    assert_eq!(seen(&target), ["app/", "app/port = 8080", "new = n"]);
 }
 
 #[test]
 fn a_leftover_that_cannot_be_removed_is_noted_and_does_not_stand_in_the_way() {
     use std::os::unix::ffi::OsStrExt;
     let (_outer, target) = target();
-    let leftover = target.join(format!("{STAGING}{}", std::process::id()));
+    let leftover = target.join(tree_name(5));
     fs::create_dir_all(&leftover).unwrap();
     fs::write(leftover.join(std::ffi::OsStr::from_bytes(b"\xff")), "").unwrap();
     let done = put(&target, &tree([("a", file("1"))]));
@@ -296,15 +320,13 @@ fn a_target_that_is_a_link_or_a_file_is_refused() {
 }
 
 #[test]
-fn where_directories_cannot_be_exchanged_the_old_one_moves_aside_first() {
+fn where_entries_cannot_be_exchanged_they_move_one_after_the_other() {
     let (_outer, target) = target();
-    fs::create_dir_all(target.join(".new-1/d")).unwrap();
     fs::create_dir_all(target.join("d")).unwrap();
-    fs::write(target.join(".new-1/d/new"), "").unwrap();
-    fs::write(target.join("d/old"), "").unwrap();
+    fs::write(target.join("f"), "f").unwrap();
     let live = Directory::make_and_open(&target).unwrap();
-    live.open(".new-1").unwrap().move_aside(&live, "d", ".new-0").unwrap();
-    assert_eq!(seen(&target), [".new-1/", ".new-1/.new-0/", ".new-1/.new-0/old = ", "d/", "d/new = "]);
+    live.exchange_in_steps("f", "d").unwrap();
+    assert_eq!(seen(&target), ["d = f", "f/"]);
 }
 
 #[test]

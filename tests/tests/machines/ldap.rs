@@ -95,7 +95,7 @@ fn the_cloud_sets_suffix_password_and_organisation_and_lets_its_key_in() {
 
     assert_eq!(vm.guest(&key, "hostname"), "vm9.novalocal\n");
     let modes =
-        vm.guest(&key, "cd /var/config && stat -c '%a %n' ldap_suffix ssh/authorized_keys userdata hostname");
+        vm.guest(&key, "cd /var/config && stat -L -c '%a %n' ldap_suffix ssh/authorized_keys userdata hostname");
     assert_eq!(modes, "644 ldap_suffix\n600 ssh/authorized_keys\n600 userdata\n644 hostname\n");
     assert_eq!(vm.guest(&key, "cat /run/config/ldap_suffix"), "dc=ol,dc=lab");
     assert_eq!(vm.guest(&key, "cat /run/config/ssh/authorized_keys").trim(), public);
@@ -160,7 +160,7 @@ fn user_data_that_is_not_json_is_kept_as_it_is_and_the_defaults_serve() {
     };
     let vm = Vm::boot(ldap(), dir.path(), &Setup { cloud: Some(cloud), ..Setup::default() });
     assert!(vm.search(SUFFIX, PASSWORD).contains("o: Example"));
-    let kept = vm.guest(&key, "od -An -c /var/config/userdata; stat -c %a /var/config/userdata");
+    let kept = vm.guest(&key, "od -An -c /var/config/userdata; stat -L -c %a /var/config/userdata");
     assert!(kept.contains("377") && kept.contains("\\0") && kept.ends_with("600\n"), "{kept}");
     assert!(vm.console().text().contains("not JSON"), "nothing is said of it");
 }

@@ -124,7 +124,7 @@ fn a_wrong_file_costs_itself() {
         ("path: /../../etc/shadow", r#"/../../etc/shadow": a name must not be "." or "..""#),
         ("path: /var/config/../x", r#"/var/config/../x": a name must not be "." or "..""#),
         ("path: /var/config/ssh/authorized_keys", "the name is reserved for metadata"),
-        ("path: /var/config/.manifest", "the name is reserved for metadata"),
+        ("path: /var/config/.data", "the name is reserved for metadata"),
         ("path: /a/b/c/d/e/f/g/h/i", "directories are nested deeper than 8"),
         ("{path: /x, owner: 'www-data:www-data'}", r#""owner" must be root or numbers"#),
         ("{path: /x, permissions: 644}", r#"permissions" must be octal digits"#),
