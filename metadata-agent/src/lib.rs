@@ -27,6 +27,7 @@ pub mod network;
 pub mod provider;
 pub mod retry;
 pub mod run;
+pub mod source;
 pub mod tree;
 pub mod user_data;
 pub mod volume;

@@ -1,7 +1,7 @@
 //! The whole: ask, decide, write, name the machine, report.
 
 use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 use nix::errno::Errno;
 
@@ -10,8 +10,8 @@ use crate::fetch::{Fetcher, Times};
 use crate::materialise::{self, Earlier, materialise, same_directory};
 use crate::metadata::{Fact, without_metadata};
 use crate::provider::{Provider, Reading};
-use crate::tree::{Entries, NameError, Node, Quoted, count};
-use crate::{hostname, metadata, user_data};
+use crate::tree::{Entries, Name, NameError, Node, Quoted, count};
+use crate::{hostname, metadata, source, user_data};
 
 /// How many refusals of one kind are printed one by one: a hostile document has thousands.
 const SHOWN: usize = 20;
@@ -131,6 +131,9 @@ fn files(provider: &str, reading: &mut Reading, report: &mut Report<'_>) -> Resu
     report.complain_all(invalid.iter().map(|invalid| format!("user-data: {invalid}")));
     let mut files = Files { entries: metadata.entries(provider)?, users: count(&user.entries) };
     files.entries.extend(user.entries);
+    let id = reading.metadata.get(Fact::InstanceId);
+    let source = source::node(provider, id, &files.entries, SystemTime::now());
+    files.entries.insert(Name::new(source::FILE)?, source);
     Ok(files)
 }
 

@@ -254,6 +254,9 @@ fn a_cloud_config_names_the_machine_lets_people_in_and_makes_files() {
     assert_eq!(it.read("ssh/authorized_keys").as_deref(), Some(keys));
     assert_eq!((it.read("files/etc/app.conf").as_deref(), it.mode("files/etc/app.conf")), (Some("x"), 0o600));
     assert_eq!(it.read("userdata").as_deref(), Some(config));
+    let source = it.read(".source.json").unwrap();
+    assert!(source.contains(r#""provider":"openstack""#) && source.contains("83679162-1378"), "{source}");
+    assert_eq!(it.mode(".source.json"), 0o600);
     it.says(r#"user-data: "runcmd": a key that is not acted on here"#);
 
     let bad = "#cloud-config\nhostname: 'a;reboot'\nssh_authorized_keys: [\"a\\nb\"]\n";

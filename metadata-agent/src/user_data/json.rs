@@ -223,6 +223,7 @@ mod tests {
             ("ssh", r#"{"entries":{"authorized_keys":{"content":"x"}}}"#, Why::Reserved),
             (".data", r#"{"content":"x"}"#, Why::Reserved),
             (".tree-1", r#"{"content":"x"}"#, Why::Reserved),
+            (".source.json", r#"{"content":"x"}"#, Why::Reserved),
             (".image", r#"{"content":"x"}"#, Why::Reserved),
             ("k", "7", Why::Json(Wrong::NotMap)),
             ("k", "[]", Why::Json(Wrong::NotMap)),

@@ -25,6 +25,7 @@ use std::fmt;
 use thiserror::Error;
 
 use crate::metadata::{RESERVED, USER_DATA};
+use crate::source;
 use crate::tree::{Entries, Name, NameError, Node, Quoted};
 
 /// Largest user-data, in bytes. Nova takes 65,535 bytes of base64, which is 49,151 bytes of data; EC2 takes 16,384.
@@ -272,7 +273,7 @@ fn merge(entries: &mut Entries, new: Entries) {
 
 /// Names at the top that are ours: what metadata writes, and what [`crate::materialise`] keeps for itself.
 fn is_reserved(name: &str) -> bool {
-    RESERVED.contains(&name) || crate::materialise::is_internal(name)
+    RESERVED.contains(&name) || name == source::FILE || crate::materialise::is_internal(name)
 }
 
 #[cfg(test)]
