@@ -15,6 +15,7 @@
     deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)
 )]
 
+pub mod backdoor;
 pub mod cli;
 pub mod console;
 pub mod ec2_tree;
