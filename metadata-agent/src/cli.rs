@@ -6,12 +6,21 @@ use thiserror::Error;
 
 /// What `--help` prints.
 pub const USAGE: &str = "\
-usage: metadata [-v] [--deadline SECONDS] [PROVIDER...]
+usage: metadata [-v] [--deadline SECONDS] [--imdsv1] [--again] [PROVIDER...]
 
-Asks the cloud about this machine and writes the answer below /var/config. Providers: openstack (all, when none is named).
+Asks the cloud about this machine and writes the answer below /var/config. Providers:
+
+  aws  gcp  hetzner  openstack  scaleway  vultr  digitalocean  equinixmetal  metaldata
+  vmware  cdrom  azure  nocloud  qemu  file=PATH
+
+When none is named, those that lkb.metadata=NAME,... on the kernel's command line names; else the
+one that the machine's firmware names; else all that are possible, side by side (but for
+equinixmetal and metaldata).
 
   -v, --verbose        say what is asked and answered, and every file that is written
   --deadline SECONDS   give up after this time (30; 1 to 3600)
+  --imdsv1             believe aws without a session token too
+  --again              write everything again, although this instance is set up already
   -h, --help           print this
   --version            print the version
 
@@ -37,7 +46,11 @@ pub struct Options {
     pub verbose: bool,
     /// For everything together.
     pub deadline: Duration,
-    /// Names as given; none means all.
+    /// Whether aws is believed without a session token.
+    pub imdsv1: bool,
+    /// Whether to write what was written for this instance before.
+    pub again: bool,
+    /// Names as given.
     pub providers: Vec<String>,
 }
 
@@ -60,7 +73,13 @@ pub enum UsageError {
 /// # Errors
 /// [`UsageError`] for what is not an option.
 pub fn parse(arguments: &[String]) -> Result<Command, UsageError> {
-    let mut options = Options { verbose: false, deadline: Duration::from_secs(30), providers: Vec::new() };
+    let mut options = Options {
+        verbose: false,
+        deadline: Duration::from_secs(30),
+        imdsv1: false,
+        again: false,
+        providers: Vec::new(),
+    };
     let mut rest = arguments.iter().map(String::as_str);
     while let Some(argument) = rest.next() {
         let Some(option) = argument.strip_prefix("--").or_else(|| argument.strip_prefix('-')) else {
@@ -69,6 +88,8 @@ pub fn parse(arguments: &[String]) -> Result<Command, UsageError> {
         };
         match option.split_once('=').map_or((option, None), |(name, value)| (name, Some(value))) {
             ("v" | "verbose", None) => options.verbose = true,
+            ("imdsv1", None) => options.imdsv1 = true,
+            ("again", None) => options.again = true,
             ("deadline", value) => {
                 let seconds = value.or_else(|| rest.next()).and_then(|text| text.parse().ok());
                 let seconds = seconds.filter(|s| DEADLINES.contains(s)).ok_or(UsageError::Deadline)?;
@@ -94,7 +115,8 @@ mod tests {
 
     fn run(verbose: bool, deadline: u64, providers: &[&str]) -> Result<Command, UsageError> {
         let providers = providers.iter().map(ToString::to_string).collect();
-        Ok(Command::Run(Options { verbose, deadline: Duration::from_secs(deadline), providers }))
+        let deadline = Duration::from_secs(deadline);
+        Ok(Command::Run(Options { verbose, deadline, imdsv1: false, again: false, providers }))
     }
 
     #[test]
@@ -104,6 +126,16 @@ mod tests {
         assert_eq!(arguments("openstack --verbose other"), run(true, 30, &["openstack", "other"]));
         assert_eq!(arguments("--deadline 5"), run(false, 5, &[]));
         assert_eq!(arguments("-deadline=5 -v"), run(true, 5, &[]));
+    }
+
+    #[test]
+    fn what_is_not_done_by_itself_is_done_when_asked_for() {
+        for (line, wanted) in
+            [("", (false, false)), ("--imdsv1 aws", (true, false)), ("--again", (false, true))]
+        {
+            let Ok(Command::Run(options)) = arguments(line) else { panic!("{line}") };
+            assert_eq!((options.imdsv1, options.again), wanted, "{line}");
+        }
     }
 
     #[test]

@@ -2,14 +2,17 @@
 
 use std::io::ErrorKind;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use thiserror::Error;
 
 use crate::console::Console;
-use crate::http::{self, Timing, TryError};
+use crate::http::{self, Header, Method, Request, Timing, TryError};
 use crate::network::NetworkEvents;
 use crate::retry::{Failure, Next, Policy, Retry};
+use crate::service::Service;
+use crate::volume::VolumeError;
 
 /// All of the times that a run keeps to.
 #[derive(Debug, Clone, Copy)]
@@ -20,11 +23,19 @@ pub struct Times {
     pub timing: Timing,
     /// Between the tries.
     pub policy: Policy,
+    /// How long an answer waits for providers that come before it in the list and have said nothing yet. A service
+    /// that is there answers within milliseconds.
+    pub grace: Duration,
 }
 
 impl Default for Times {
     fn default() -> Self {
-        Self { deadline: Duration::from_secs(30), timing: Timing::default(), policy: Policy::default() }
+        Self {
+            deadline: Duration::from_secs(30),
+            timing: Timing::default(),
+            policy: Policy::default(),
+            grace: Duration::from_secs(1),
+        }
     }
 }
 
@@ -42,24 +53,53 @@ pub enum FetchError {
         after: Duration,
     },
     /// Somebody answers, but not with documents of this kind.
-    #[error("{address} answers, but has neither of {paths}")]
+    #[error("{address} answers, but has {nothing}")]
     NotThere {
         /// Who was asked.
         address: String,
-        /// What was asked for.
-        paths: &'static str,
+        /// What it does not have, beginning with "no" or "neither".
+        nothing: &'static str,
     },
+    /// There is nothing of the kind on this machine.
+    #[error("this machine has {0}")]
+    NotHere(&'static str),
+    /// A device that should hold documents.
+    #[error(transparent)]
+    Volume(#[from] VolumeError),
+    /// A file that was asked for by name.
+    #[error("{path}: {cause}")]
+    File {
+        /// The file.
+        path: String,
+        /// The system's answer.
+        cause: std::io::Error,
+    },
+    /// A source that speaks, but not as it should.
+    #[error("{from}: {what}")]
+    Strange {
+        /// The source.
+        from: &'static str,
+        /// What is wrong.
+        what: String,
+    },
+    /// Somebody else's answer was taken.
+    #[error("not needed any more")]
+    Cancelled,
     /// The service answers with a status that trying again doesn't change, or the last of those that it could.
-    #[error("GET {path}: the service answers {status}")]
+    #[error("{method} {path}: the service answers {status}")]
     Status {
+        /// How it was asked.
+        method: Method,
         /// What was asked for.
         path: String,
         /// The HTTP status.
         status: u16,
     },
     /// The tries went wrong, the last one like this.
-    #[error("GET {path}: {cause}")]
+    #[error("{method} {path}: {cause}")]
     Failed {
+        /// How it was asked.
+        method: Method,
         /// What was asked for.
         path: String,
         /// The last try's failure.
@@ -71,7 +111,7 @@ impl FetchError {
     /// Whether this means that there is no such service, rather than that one does not work.
     #[must_use]
     pub fn is_absence(&self) -> bool {
-        matches!(self, Self::NoService { .. } | Self::NotThere { .. })
+        matches!(self, Self::NoService { .. } | Self::NotThere { .. } | Self::NotHere(_) | Self::Cancelled)
     }
 
     /// Whether the service will not speak to this machine, whatever it is asked.
@@ -81,43 +121,82 @@ impl FetchError {
     }
 }
 
+/// One run, as all that ask for it see it.
+#[derive(Debug, Clone, Copy)]
+pub struct Run<'a> {
+    /// The times to keep to.
+    pub times: Times,
+    /// When it began; the total deadline counts from there.
+    pub began: Instant,
+    /// Whether a service may be believed that hands out no session tokens (AWS, IMDSv1).
+    pub imdsv1: bool,
+    /// Who is told.
+    pub console: &'a Console,
+    /// Set when somebody else's answer was taken.
+    pub cancelled: &'a AtomicBool,
+}
+
 /// Asks one metadata service.
 #[derive(Debug)]
 pub struct Fetcher<'a> {
-    address: SocketAddr,
-    timing: Timing,
-    began: Instant,
+    run: Run<'a>,
+    service: Service,
+    answers_at: Option<SocketAddr>,
+    host: Option<&'static str>,
+    headers: Vec<Header>,
+    expected: Option<(&'static str, &'static str)>,
     retry: Retry,
     network: NetworkEvents,
-    console: &'a Console,
-    told: bool,
 }
 
 impl<'a> Fetcher<'a> {
-    /// A client of `address`; the total deadline counts from `began`.
+    /// A client of `service`.
     #[must_use]
-    pub fn new(address: SocketAddr, times: Times, began: Instant, console: &'a Console) -> Self {
+    pub fn new(service: Service, run: Run<'a>) -> Self {
         Self {
-            address,
-            timing: times.timing,
-            began,
-            retry: Retry::new(times.policy, began + times.deadline),
+            run,
+            service,
+            answers_at: None,
+            host: service.name(),
+            headers: Vec::new(),
+            expected: None,
+            retry: Retry::new(run.times.policy, run.began + run.times.deadline),
             network: NetworkEvents::subscribe(),
-            console,
-            told: false,
         }
+    }
+
+    /// Names the service in each request.
+    pub fn set_host(&mut self, host: &'static str) {
+        self.host = Some(host);
+    }
+
+    /// Sends this with each request from now on, instead of an earlier one of that name.
+    pub fn set_header(&mut self, header: Header) {
+        self.headers.retain(|known| known.name() != header.name());
+        self.headers.push(header);
+    }
+
+    /// Takes only answers with this field, its name in lower case: others are somebody else's.
+    pub fn expect(&mut self, field: &'static str, value: &'static str) {
+        self.expected = Some((field, value));
+    }
+
+    /// Whether a service without session tokens may be believed.
+    #[must_use]
+    pub fn allows_imdsv1(&self) -> bool {
+        self.run.imdsv1
     }
 
     /// Who is asked, as messages name it.
     #[must_use]
     pub fn address(&self) -> String {
-        self.address.ip().to_string()
+        self.answers_at.map_or_else(|| self.service.to_string(), |address| address.ip().to_string())
     }
 
     /// Whether the total deadline has passed.
     #[must_use]
     pub fn out_of_time(&self) -> bool {
-        Instant::now() >= self.retry.deadline()
+        Instant::now() >= self.retry.deadline() || self.run.cancelled.load(Ordering::Relaxed)
     }
 
     /// Gets `path`, of at most `limit` bytes; none if the service does not have it (404).
@@ -125,21 +204,55 @@ impl<'a> Fetcher<'a> {
     /// # Errors
     /// [`FetchError`] when it can't be had before the deadline, or can't get better.
     pub fn get(&mut self, path: &str, limit: usize) -> Result<Option<Vec<u8>>, FetchError> {
+        self.ask(Method::Get, path, None, false, limit)
+    }
+
+    /// [`Self::get`] from a port that only the superuser has.
+    ///
+    /// # Errors
+    /// As [`Self::get`], and if there is no such port to be had.
+    pub fn get_as_superuser(&mut self, path: &str, limit: usize) -> Result<Option<Vec<u8>>, FetchError> {
+        self.ask(Method::Get, path, None, true, limit)
+    }
+
+    /// Has the service make something at `path`, as `header` describes it.
+    ///
+    /// # Errors
+    /// As [`Self::get`].
+    pub fn put(&mut self, path: &str, header: Header, limit: usize) -> Result<Option<Vec<u8>>, FetchError> {
+        self.ask(Method::Put, path, Some(header), false, limit)
+    }
+
+    fn ask(
+        &mut self,
+        method: Method,
+        path: &str,
+        header: Option<Header>,
+        privileged_port: bool,
+        limit: usize,
+    ) -> Result<Option<Vec<u8>>, FetchError> {
+        let headers: Vec<Header> = self.headers.iter().cloned().chain(header).collect();
+        let request = Request { method, path, host: self.host, headers: &headers, privileged_port };
         loop {
+            if self.run.cancelled.load(Ordering::Relaxed) {
+                return Err(FetchError::Cancelled);
+            }
+            let addresses = self.answers_at.map_or_else(|| self.service.addresses(), |there| vec![there]);
             let began = Instant::now();
             let (connect_until, answer_until) = (self.retry.connect_until(), self.retry.deadline());
-            let tried = http::get(self.address, path, limit, self.timing, connect_until, answer_until);
-            let (failure, error) = match self.judge(path, tried) {
+            let timing = self.run.times.timing;
+            let tried = http::exchange(&addresses, request, limit, timing, connect_until, answer_until);
+            let (failure, error) = match self.judge(method, path, tried) {
                 Ok(answer) => return Ok(answer),
                 Err((None, error)) => return Err(error),
                 Err((Some(failure), error)) => (failure, error),
             };
-            self.console.detail(format_args!("{error}"));
+            self.detail(&error);
             let Next::Again { pause, wake_on_network } = self.retry.failed(failure, began, Instant::now())
             else {
                 return Err(error);
             };
-            self.tell_once(failure, &error);
+            self.tell(failure, &error);
             if wake_on_network {
                 self.network.wait(pause);
             } else {
@@ -151,22 +264,28 @@ impl<'a> Fetcher<'a> {
     /// What came of a try: an answer, or an error and, if it can get better, its kind.
     fn judge(
         &mut self,
+        method: Method,
         path: &str,
-        tried: Result<http::Response, TryError>,
+        tried: Result<(http::Response, SocketAddr), TryError>,
     ) -> Result<Option<Vec<u8>>, (Option<Failure>, FetchError)> {
         let path = path.to_owned();
         match tried {
-            Ok(response) => {
+            Ok((response, address)) => {
                 self.retry.answered();
-                self.console.detail(format_args!(
-                    "GET {path}: {}, {} bytes",
+                self.answers_at = Some(address);
+                self.detail(format_args!(
+                    "{method} {path}: {}, {} bytes",
                     response.status,
                     response.body.len()
                 ));
                 match response.status {
+                    200 | 204 if !self.is_expected(&response) => {
+                        let nothing = "no answers of its own kind";
+                        Err((None, FetchError::NotThere { address: self.address(), nothing }))
+                    }
                     200 | 204 => Ok(Some(response.body)),
                     404 => Ok(None),
-                    status => Err((busy_status(status), FetchError::Status { path, status })),
+                    status => Err((busy_status(status), FetchError::Status { method, path, status })),
                 }
             }
             Err(cause) => {
@@ -176,25 +295,37 @@ impl<'a> Fetcher<'a> {
                 let failure = classify(&cause);
                 let no_service = !self.retry.has_answered() && failure != Some(Failure::Busy);
                 let error = if no_service {
-                    FetchError::NoService { address: self.address(), cause, after: self.began.elapsed() }
+                    let after = self.run.began.elapsed();
+                    FetchError::NoService { address: self.address(), cause, after }
                 } else {
-                    FetchError::Failed { path, cause }
+                    FetchError::Failed { method, path, cause }
                 };
                 Err((failure, error))
             }
         }
     }
 
+    fn is_expected(&self, response: &http::Response) -> bool {
+        self.expected.is_none_or(|(name, value)| {
+            response.fields.iter().any(|(n, v)| n == name && v.eq_ignore_ascii_case(value.as_bytes()))
+        })
+    }
+
     /// Says once what the boot is waiting for, so that a pause on the console explains itself.
-    fn tell_once(&mut self, failure: Failure, error: &FetchError) {
-        if std::mem::replace(&mut self.told, true) {
-            return;
-        }
+    fn tell(&self, failure: Failure, error: &FetchError) {
         let address = self.address();
+        let console = self.run.console;
         match failure {
-            Failure::NetworkDown => self.console.say(format_args!("waiting for a route to {address}")),
-            Failure::NoService => self.console.say(format_args!("waiting for an answer from {address}")),
-            Failure::Busy => self.console.say(format_args!("{error}; trying again")),
+            Failure::NetworkDown => console.say_once(format_args!("waiting for a route to {address}")),
+            Failure::NoService => console.say_once(format_args!("waiting for an answer from {address}")),
+            Failure::Busy => console.say_once(format_args!("{error}; trying again")),
+        }
+    }
+
+    /// A line for those who look closely, unless nobody waits for this any more.
+    fn detail(&self, message: impl std::fmt::Display) {
+        if !self.run.cancelled.load(Ordering::Relaxed) {
+            self.run.console.detail(message);
         }
     }
 }

@@ -4,6 +4,8 @@ use nix::errno::Errno;
 
 /// Longest name that Linux takes (`__NEW_UTS_LEN`, uname(2)), in bytes.
 const MAX_KERNEL: usize = 64;
+/// The name as a setting, proc_sys_kernel(5).
+const FILE: &str = "/proc/sys/kernel/hostname";
 
 /// Whether `name` is a host name by RFC 1123, 2.1: labels of letters, digits and inner hyphens, joined by dots.
 #[must_use]
@@ -23,12 +25,14 @@ pub fn for_kernel(name: &str) -> &str {
     if name.len() <= MAX_KERNEL { name } else { name.split('.').next().unwrap_or(name) }
 }
 
-/// Makes `name` the machine's name.
+/// Makes `name` the machine's name: by the file that lets the superuser do so without a capability, or else by the call
+/// that needs one.
 ///
 /// # Errors
-/// The kernel's; EPERM without `CAP_SYS_ADMIN`.
+/// The kernel's; EPERM if the file is read-only here and `CAP_SYS_ADMIN` missing.
 pub fn set(name: &str) -> Result<(), Errno> {
-    nix::unistd::sethostname(for_kernel(name))
+    let name = for_kernel(name);
+    std::fs::write(FILE, name).or_else(|_read_only| nix::unistd::sethostname(name))
 }
 
 #[cfg(test)]

@@ -1,10 +1,14 @@
 //! Turns what the cloud says about a machine into files under `/var/config`.
 //!
 //! ```text
-//! provider ──► metadata ─┐
-//!   │ fetch               ├─► tree ──► materialise ──► /var/config
-//!   ▼ http, retry         │
-//! 169.254.169.254   user_data
+//! choose ─► race ─► provider ──► metadata ─┐
+//!             │        │                    ├─► tree ──► materialise ──► /var/config
+//!             │        ▼                    │
+//!             │   local, volume, backdoor   │
+//!             ▼                             │
+//!     fetch ─► http, retry               user_data
+//!             ▼
+//!      169.254.169.254
 //! ```
 //!
 //! Everything that the network and the user send is hostile until shown otherwise: sizes, depths, numbers and times
@@ -16,18 +20,22 @@
 )]
 
 pub mod backdoor;
+pub mod choose;
 pub mod cli;
 pub mod console;
-pub mod ec2_tree;
+pub mod encoding;
 pub mod fetch;
 pub mod hostname;
 pub mod http;
+pub mod local;
 pub mod materialise;
 pub mod metadata;
 pub mod network;
 pub mod provider;
+pub mod race;
 pub mod retry;
 pub mod run;
+pub mod service;
 pub mod source;
 pub mod tree;
 pub mod user_data;

@@ -4,12 +4,13 @@
 
 use std::io::Write;
 use std::process::ExitCode;
+use std::sync::Arc;
 
+use metadata_agent::choose::{CommandLine, Dmi, choose};
 use metadata_agent::cli::{self, Command};
 use metadata_agent::console::Console;
 use metadata_agent::fetch::Times;
-use metadata_agent::provider;
-use metadata_agent::run::{Machine, run};
+use metadata_agent::run::{Machine, Settings, run};
 
 fn main() -> ExitCode {
     let arguments: Result<Vec<String>, _> = std::env::args_os().skip(1).map(|a| a.into_string()).collect();
@@ -26,14 +27,19 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    let providers = match provider::by_names(&options.providers) {
-        Ok(providers) => providers,
+    let machine = Machine::this();
+    let line = CommandLine::parse(&machine.local.command_line());
+    let choice = match choose(&options.providers, &line, &Dmi::read(&machine.local)) {
+        Ok(choice) => choice,
         Err(unknown) => {
             console.say(unknown);
             return ExitCode::FAILURE;
         }
     };
-    let console = Console::new(std::io::stderr(), options.verbose);
+    let console = Arc::new(Console::new(std::io::stderr(), options.verbose));
+    let names: Vec<_> = choice.providers.iter().map(|provider| provider.name()).collect();
+    console.detail(format_args!("asking {}: {}", names.join(", "), choice.reason));
     let times = Times { deadline: options.deadline, ..Times::default() };
-    if run(&providers, times, &Machine::this(), &console) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    let settings = Settings { times, imdsv1: options.imdsv1, again: options.again };
+    if run(&choice.providers, settings, &machine, &console) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

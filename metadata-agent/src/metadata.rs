@@ -3,16 +3,15 @@
 //! | file | mode | |
 //! | --- | --- | --- |
 //! | `provider` | 0644 | who said it |
-//! | `hostname` `local_hostname` `public_ipv4` `local_ipv4` `availability_zone` `instance_type` `instance_id` | 0644 | one line, without its end; absent when not said |
+//! | [`Fact::ALL`]: `hostname`, `local_ipv4`, `instance_id`… | 0644 | one line, without its end; absent when not said |
 //! | `ssh/authorized_keys` | 0600 in 0700 | a key a line; empty when there is none, so that it can be bound |
 //! | `userdata` | 0600 | as the user gave it |
-//! | `network_data.json` | 0644 | as the service gave it |
-//! | `meta_data.json` `vendor_data.json` | 0600 | likewise; they can hold passwords and random seeds |
+//! | [`Document::ALL`] | 0600; what tells the network 0644 | as the service gave it; most can hold passwords and random seeds |
 //!
-//! Names and contents are LinuxKit's (its `pkg/metadata`), except for the JSON documents.
+//! Names and contents are LinuxKit's (its `pkg/metadata`), except for the documents.
 
 use std::collections::BTreeMap;
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use thiserror::Error;
 
@@ -22,18 +21,34 @@ use crate::tree::{Entries, Name, NameError, Node};
 /// Top-level names that metadata writes and user-data must not.
 pub const RESERVED: &[&str] = &[
     PROVIDER,
+    SSH,
+    USER_DATA,
     "hostname",
     "local_hostname",
     "public_ipv4",
     "local_ipv4",
+    "private_ipv4",
+    "private_netmask",
+    "public_ip",
+    "private_ip",
     "availability_zone",
+    "failure_domain",
+    "instance_location",
+    "region",
+    "region_code",
     "instance_type",
+    "machine_type",
     "instance_id",
-    SSH,
-    USER_DATA,
+    "machine_id",
+    "id",
     "meta_data.json",
     "network_data.json",
     "vendor_data.json",
+    "vendor_data2.json",
+    "password",
+    "metadata",
+    "network-config",
+    "vendor-data",
 ];
 
 /// The file that says where the metadata came from.
@@ -50,7 +65,8 @@ const MAX_KEY: usize = 8192;
 /// Public keys.
 const MAX_KEYS: usize = 256;
 
-/// One line about the machine.
+/// One line about the machine. What one cloud calls by another name than the others has that name as well, as in
+/// LinuxKit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Fact {
     /// The machine's name, possibly with its domain.
@@ -61,27 +77,63 @@ pub enum Fact {
     PublicIpv4,
     /// The address on the cloud's own network.
     LocalIpv4,
+    /// The address on the customer's own network.
+    PrivateIpv4,
+    /// That network's mask.
+    PrivateNetmask,
+    /// [`Self::PublicIpv4`] on Scaleway, where it may be IPv6 too.
+    PublicIp,
+    /// [`Self::PrivateIpv4`] on Scaleway.
+    PrivateIp,
     /// Where in its region the machine is.
     AvailabilityZone,
+    /// [`Self::AvailabilityZone`] on metaldata.
+    FailureDomain,
+    /// [`Self::AvailabilityZone`] on Scaleway.
+    InstanceLocation,
+    /// Which of the cloud's places the machine is in.
+    Region,
+    /// [`Self::Region`] on Vultr.
+    RegionCode,
     /// Flavour, size.
     InstanceType,
+    /// [`Self::InstanceType`] on metaldata.
+    MachineType,
     /// What the cloud calls this machine.
     InstanceId,
+    /// [`Self::InstanceId`] on metaldata.
+    MachineId,
+    /// [`Self::InstanceId`] on DigitalOcean.
+    Id,
 }
 
 impl Fact {
+    /// Every fact, and the file that it is written to.
+    pub const ALL: &[(Self, &str)] = &[
+        (Self::Hostname, "hostname"),
+        (Self::LocalHostname, "local_hostname"),
+        (Self::PublicIpv4, "public_ipv4"),
+        (Self::LocalIpv4, "local_ipv4"),
+        (Self::PrivateIpv4, "private_ipv4"),
+        (Self::PrivateNetmask, "private_netmask"),
+        (Self::PublicIp, "public_ip"),
+        (Self::PrivateIp, "private_ip"),
+        (Self::AvailabilityZone, "availability_zone"),
+        (Self::FailureDomain, "failure_domain"),
+        (Self::InstanceLocation, "instance_location"),
+        (Self::Region, "region"),
+        (Self::RegionCode, "region_code"),
+        (Self::InstanceType, "instance_type"),
+        (Self::MachineType, "machine_type"),
+        (Self::InstanceId, "instance_id"),
+        (Self::MachineId, "machine_id"),
+        (Self::Id, "id"),
+    ];
+
     /// The file that it is written to.
     #[must_use]
     pub fn file_name(self) -> &'static str {
-        match self {
-            Self::Hostname => "hostname",
-            Self::LocalHostname => "local_hostname",
-            Self::PublicIpv4 => "public_ipv4",
-            Self::LocalIpv4 => "local_ipv4",
-            Self::AvailabilityZone => "availability_zone",
-            Self::InstanceType => "instance_type",
-            Self::InstanceId => "instance_id",
-        }
+        Self::ALL.iter().find(|(fact, _)| *fact == self).map_or("", |(_, name)| name)
     }
 
     fn check(self, value: &str) -> Result<(), &'static str> {
@@ -89,13 +141,64 @@ impl Fact {
             Self::Hostname | Self::LocalHostname if !hostname::is_valid(value) => {
                 Err("is not a host name by RFC 1123")
             }
-            Self::PublicIpv4 | Self::LocalIpv4 if value.parse::<Ipv4Addr>().is_err() => {
+            Self::PublicIpv4 | Self::LocalIpv4 | Self::PrivateIpv4 | Self::PrivateNetmask
+                if value.parse::<Ipv4Addr>().is_err() =>
+            {
                 Err("is not an IPv4 address")
+            }
+            Self::PublicIp | Self::PrivateIp if value.parse::<IpAddr>().is_err() => {
+                Err("is not an IP address")
+            }
+            // A page that somebody serves for everything is no identifier.
+            Self::InstanceId | Self::Id | Self::MachineId
+                if value.contains(|c: char| c.is_whitespace() || "<>".contains(c)) =>
+            {
+                Err("is not an identifier")
             }
             _ if value.len() > MAX_FACT => Err("is too long"),
             _ if value.chars().any(char::is_control) => Err("has control characters"),
             _ => Ok(()),
         }
+    }
+}
+
+/// Something that the cloud said at length, kept as it came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Document {
+    /// OpenStack's.
+    MetaDataJson,
+    /// OpenStack's description of the machine's networks.
+    NetworkDataJson,
+    /// OpenStack's, of the cloud's owner, the same for all machines.
+    VendorDataJson,
+    /// OpenStack's, of the cloud's owner, made for this machine.
+    VendorData2Json,
+    /// OpenStack's: what the machine once posted there, encrypted for its owner.
+    Password,
+    /// VMware's `guestinfo.metadata`, under LinuxKit's name.
+    Metadata,
+    /// NoCloud's and Hetzner's description of the machine's networks (YAML).
+    NetworkConfig,
+    /// NoCloud's, VMware's and DigitalOcean's, of the cloud's owner.
+    VendorData,
+}
+
+impl Document {
+    /// Every document, the file that it is written to, and that file's mode.
+    pub const ALL: &[(Self, &str, u32)] = &[
+        (Self::MetaDataJson, "meta_data.json", 0o600),
+        (Self::NetworkDataJson, "network_data.json", 0o644),
+        (Self::VendorDataJson, "vendor_data.json", 0o600),
+        (Self::VendorData2Json, "vendor_data2.json", 0o600),
+        (Self::Password, "password", 0o600),
+        (Self::Metadata, "metadata", 0o600),
+        (Self::NetworkConfig, "network-config", 0o644),
+        (Self::VendorData, "vendor-data", 0o600),
+    ];
+
+    fn file(self) -> (&'static str, u32) {
+        let found = Self::ALL.iter().find(|(document, ..)| *document == self);
+        found.map_or(("", 0o600), |&(_, name, mode)| (name, mode))
     }
 }
 
@@ -110,11 +213,11 @@ pub struct Invalid {
 }
 
 /// What a provider has found out.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Metadata {
     facts: BTreeMap<Fact, String>,
     authorized_keys: Vec<String>,
-    documents: BTreeMap<&'static str, (u32, Vec<u8>)>,
+    documents: BTreeMap<Document, Vec<u8>>,
     /// Raw user-data; none when there is none.
     pub user_data: Option<Vec<u8>>,
 }
@@ -169,9 +272,15 @@ impl Metadata {
         self.authorized_keys.len()
     }
 
-    /// Keeps a document as it came, in a file of that name.
-    pub fn keep_document(&mut self, name: &'static str, mode: u32, content: Vec<u8>) {
-        self.documents.insert(name, (mode, content));
+    /// Keeps a document as it came.
+    pub fn keep(&mut self, document: Document, content: Vec<u8>) {
+        self.documents.insert(document, content);
+    }
+
+    /// A document, if there is one.
+    #[must_use]
+    pub fn document(&self, document: Document) -> Option<&[u8]> {
+        self.documents.get(&document).map(Vec::as_slice)
     }
 
     /// The files of all this, said by `provider`; user-data's own files are for [`crate::user_data`].
@@ -184,8 +293,9 @@ impl Metadata {
         for (fact, value) in &self.facts {
             entries.insert(Name::new(fact.file_name())?, Node::file(0o644, value.as_str()));
         }
-        for (name, (mode, content)) in &self.documents {
-            entries.insert(Name::new(name)?, Node::file(*mode, content.as_slice()));
+        for (document, content) in &self.documents {
+            let (name, mode) = document.file();
+            entries.insert(Name::new(name)?, Node::file(mode, content.as_slice()));
         }
         if let Some(user_data) = &self.user_data {
             entries.insert(Name::new(USER_DATA)?, Node::file(0o600, user_data.as_slice()));
@@ -262,19 +372,12 @@ mod tests {
     #[test]
     fn every_name_that_is_written_is_reserved() {
         let mut metadata = Metadata { user_data: Some(vec![]), ..Metadata::default() };
-        for (fact, value) in [
-            (Fact::Hostname, "a"),
-            (Fact::LocalHostname, "a"),
-            (Fact::PublicIpv4, "1.2.3.4"),
-            (Fact::LocalIpv4, "1.2.3.4"),
-            (Fact::AvailabilityZone, "a"),
-            (Fact::InstanceType, "a"),
-            (Fact::InstanceId, "a"),
-        ] {
-            metadata.set(fact, value.as_bytes()).unwrap();
+        for &(fact, _) in Fact::ALL {
+            // An address is a valid host name and a valid anything.
+            metadata.set(fact, b"1.2.3.4").unwrap();
         }
-        for document in ["meta_data.json", "network_data.json", "vendor_data.json"] {
-            metadata.keep_document(document, 0o600, vec![]);
+        for &(document, ..) in Document::ALL {
+            metadata.keep(document, vec![]);
         }
         let entries = metadata.entries("openstack").unwrap();
         let mut names: Vec<_> = entries.keys().map(Name::as_str).collect();

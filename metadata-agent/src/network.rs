@@ -1,4 +1,4 @@
-//! Waiting for the network to change: rtnetlink(7) events of links, IPv4 addresses and IPv4 routes.
+//! Waiting for the network to change: rtnetlink(7) events of links, addresses and IPv4 routes.
 
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::time::{Duration, Instant};
@@ -45,6 +45,7 @@ fn open() -> nix::Result<OwnedFd> {
     let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
     let socket = socket(AddressFamily::Netlink, SockType::Raw, flags, SockProtocol::NetlinkRoute)?;
     let groups = libc::RTMGRP_LINK | libc::RTMGRP_IPV4_IFADDR | libc::RTMGRP_IPV4_ROUTE;
+    let groups = groups | libc::RTMGRP_IPV6_IFADDR; // link-local addresses need no route
     bind(socket.as_raw_fd(), &NetlinkAddr::new(0, groups.unsigned_abs()))?;
     Ok(socket)
 }

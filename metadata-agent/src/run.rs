@@ -1,20 +1,25 @@
 //! The whole: ask, decide, write, name the machine, report.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
 use nix::errno::Errno;
 
 use crate::console::Console;
-use crate::fetch::{Fetcher, Times};
+use crate::fetch::{FetchError, Times};
+use crate::local::{Local, read_text};
 use crate::materialise::{self, Earlier, materialise, same_directory};
 use crate::metadata::{Fact, without_metadata};
 use crate::provider::{Provider, Reading};
+use crate::race::{self, Question};
 use crate::tree::{Entries, Name, NameError, Node, Quoted, count};
 use crate::{hostname, metadata, source, user_data};
 
 /// How many refusals of one kind are printed one by one: a hostile document has thousands.
 const SHOWN: usize = 20;
+/// Longest file of an earlier run that is read again, in bytes.
+const WRITTEN: usize = 4096;
 
 /// The machine that is configured.
 #[derive(Debug)]
@@ -25,24 +30,66 @@ pub struct Machine {
     pub run_config: PathBuf,
     /// Names the machine.
     pub set_hostname: fn(&str) -> Result<(), Errno>,
+    /// What it says of itself.
+    pub local: Local,
 }
 
 impl Machine {
     /// This one.
     #[must_use]
     pub fn this() -> Self {
-        Self { config: "/var/config".into(), run_config: "/run/config".into(), set_hostname: hostname::set }
+        Self {
+            config: "/var/config".into(),
+            run_config: "/run/config".into(),
+            set_hostname: hostname::set,
+            local: Local::this(),
+        }
     }
 }
 
-/// Asks `providers` in turn until one answers, and puts what it says onto `machine`. False if anything was refused or
-/// could not be done; everything else is done then.
-pub fn run(providers: &[&dyn Provider], times: Times, machine: &Machine, console: &Console) -> bool {
+/// How to ask, and what to do with the answer.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Settings {
+    /// The times to keep to.
+    pub times: Times,
+    /// Whether a service may be believed that hands out no session tokens (AWS, IMDSv1).
+    pub imdsv1: bool,
+    /// Whether to write what was written for this instance before.
+    pub again: bool,
+}
+
+/// Asks `providers` side by side, and puts what the first of them says that answers onto `machine`. False if anything was
+/// refused or could not be done; everything else is done then.
+pub fn run(
+    providers: &[Arc<dyn Provider>],
+    settings: Settings,
+    machine: &Machine,
+    console: &Arc<Console>,
+) -> bool {
     let mut report = Report { console, clean: true };
-    let began = Instant::now();
-    let mut found = ask(providers, times, began, &mut report);
+    let question = Question {
+        times: settings.times,
+        began: Instant::now(),
+        imdsv1: settings.imdsv1,
+        local: machine.local.clone(),
+        console: Arc::clone(console),
+    };
+    let mut found = ask(providers, &question, &mut report);
+    if let Some((provider, title, reading)) = &found
+        && !settings.again
+        && let Some(instance) = set_up_before(machine, title, reading)
+    {
+        // User-data may have named it: what was written is what it is called.
+        let written = read_text(&machine.config.join(Fact::Hostname.file_name()), WRITTEN);
+        name_machine(machine, written.as_deref().or(reading.metadata.get(Fact::Hostname)), &mut report);
+        console.say(format_args!(
+            "{}: instance {instance} is set up already; nothing is written (--again does it)",
+            provider.name()
+        ));
+        return report.clean;
+    }
     let built = match &mut found {
-        Some((provider, reading)) => files(provider.name(), reading, &mut report),
+        Some((_, title, reading)) => files(title, reading, &mut report),
         None => without_metadata().map(|entries| Files { entries, users: 0 }),
     };
     let Files { entries, users } = match built {
@@ -54,9 +101,9 @@ pub fn run(providers: &[&dyn Provider], times: Times, machine: &Machine, console
     };
     let earlier = if found.is_some() { Earlier::Replace } else { Earlier::Keep };
     write(machine, &entries, earlier, &mut report);
-    if let Some((provider, reading)) = &found {
-        name_machine(machine, &reading.metadata, &mut report);
-        let seconds = began.elapsed().as_secs_f32();
+    if let Some((provider, _, reading)) = &found {
+        name_machine(machine, reading.metadata.get(Fact::Hostname), &mut report);
+        let seconds = question.began.elapsed().as_secs_f32();
         console.say(format_args!(
             "{}: {} in {seconds:.1} s",
             provider.name(),
@@ -64,6 +111,15 @@ pub fn run(providers: &[&dyn Provider], times: Times, machine: &Machine, console
         ));
     }
     report.clean
+}
+
+/// The instance's id, if an earlier run has written all of its metadata, from the same provider. The file `provider` is
+/// the last that is written.
+fn set_up_before<'r>(machine: &Machine, title: &str, reading: &'r Reading) -> Option<&'r str> {
+    let instance = reading.metadata.get(Fact::InstanceId)?;
+    let written = |name: &str| read_text(&machine.config.join(name), WRITTEN);
+    let before = written(metadata::PROVIDER)? == title && written(Fact::InstanceId.file_name())? == instance;
+    before.then_some(instance)
 }
 
 /// What goes wrong, as it goes wrong.
@@ -87,28 +143,39 @@ impl Report<'_> {
     }
 }
 
+/// Who has answered, what the file `provider` says, and the answer.
+type Found<'p> = (&'p dyn Provider, String, Reading);
+
 fn ask<'p>(
-    providers: &[&'p dyn Provider],
-    times: Times,
-    began: Instant,
+    providers: &'p [Arc<dyn Provider>],
+    question: &Question,
     report: &mut Report<'_>,
-) -> Option<(&'p dyn Provider, Reading)> {
-    let last = providers.len().saturating_sub(1);
-    for (index, provider) in providers.iter().enumerate() {
+) -> Option<Found<'p>> {
+    let answers = race::ask(providers, question);
+    let named = |index: usize| providers.get(index).map_or("", |provider| provider.name());
+    if let Some((index, mut reading)) = answers.taken {
+        let provider = providers.get(index)?.as_ref();
         let name = provider.name();
-        let mut http = Fetcher::new(provider.address(), times, began, report.console);
-        match provider.read(&mut http) {
-            Ok(reading) => {
-                report.complain_all(reading.problems.iter().map(|problem| format!("{name}: {problem}")));
-                return Some((*provider, reading));
-            }
-            Err(error) => {
-                let next = if index == last { "; going on with defaults" } else { "" };
-                let message = format!("{name}: {error}{next}");
-                if error.is_absence() { report.console.say(message) } else { report.complain(message) }
-            }
-        }
+        report.complain_all(reading.problems.iter().map(|problem| format!("{name}: {problem}")));
+        let title = reading.source.take().unwrap_or_else(|| provider.title().to_owned());
+        return Some((provider, title, reading));
     }
+    let (absent, broken): (Vec<_>, Vec<_>) = answers.failed.iter().partition(|(_, error)| error.is_absence());
+    let line = |(index, error): &(usize, FetchError)| format!("{}: {error}", named(*index));
+    if let ([], [one]) | ([one], []) = (absent.as_slice(), broken.as_slice()) {
+        let message = format!("{}; going on with defaults", line(one));
+        if one.1.is_absence() {
+            report.console.say(message)
+        } else {
+            report.complain(message)
+        }
+        return None;
+    }
+    report.complain_all(broken.into_iter().map(line));
+    absent.iter().for_each(|one| report.console.detail(line(one)));
+    let names: Vec<_> = absent.iter().map(|(index, _)| named(*index)).collect();
+    let nowhere = if names.is_empty() { "anybody".to_owned() } else { names.join(", ") };
+    report.console.say(format_args!("no metadata from {nowhere}; going on with defaults"));
     None
 }
 
@@ -178,8 +245,8 @@ fn list(entries: &Entries, parent: &str, console: &Console) {
     }
 }
 
-fn name_machine(machine: &Machine, metadata: &metadata::Metadata, report: &mut Report<'_>) {
-    let Some(name) = metadata.get(Fact::Hostname) else { return };
+fn name_machine(machine: &Machine, name: Option<&str>, report: &mut Report<'_>) {
+    let Some(name) = name.filter(|name| hostname::is_valid(name)) else { return };
     if let Err(cause) = (machine.set_hostname)(name) {
         report.complain(format_args!("cannot set the host name {name}: {}", cause.desc()));
     }

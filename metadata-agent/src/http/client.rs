@@ -1,11 +1,13 @@
-//! One try: connect, send a GET, read the answer, each within its time.
+//! One try: connect, send a request, read the answer, each within its time.
 
 use std::io::{ErrorKind, Read, Write};
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, UdpSocket};
+use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
 use thiserror::Error;
 
+use super::connect;
+use super::request::Request;
 use super::response::{Decoder, Response, ResponseError};
 
 /// How long one try may take, whatever the total deadline leaves.
@@ -61,44 +63,26 @@ fn reason(error: &std::io::Error) -> String {
     }
 }
 
-/// Asks `address` for `path` once. `connect_until` and `answer_until` cut `timing` short.
+/// Asks whichever of `addresses` takes the connection first, once, and says which it was. `connect_until` and
+/// `answer_until` cut `timing` short.
 ///
 /// # Errors
 /// [`TryError`] for everything that is not a complete response of whatever status.
-pub fn get(
-    address: SocketAddr,
-    path: &str,
+pub fn exchange(
+    addresses: &[SocketAddr],
+    request: Request<'_>,
     body_limit: usize,
     timing: Timing,
     connect_until: Instant,
     answer_until: Instant,
-) -> Result<Response, TryError> {
+) -> Result<(Response, SocketAddr), TryError> {
     let connect_time = timing.connect.min(left(connect_until)).max(SHORTEST);
-    let mut stream =
-        TcpStream::connect_timeout(&address, connect_time).map_err(|error| match error.kind() {
-            ErrorKind::NetworkUnreachable | ErrorKind::NetworkDown | ErrorKind::AddrNotAvailable
-                if !has_route(address) =>
-            {
-                TryError::NoRoute
-            }
-            _ => TryError::Connect(error),
-        })?;
+    let (mut stream, address) = connect::first(addresses, request.privileged_port, connect_time)?;
     let allowed = timing.answer.min(left(answer_until)).max(SHORTEST);
     let until = Instant::now() + allowed;
     stream.set_write_timeout(Some(allowed)).map_err(TryError::Broken)?;
-    send(&mut stream, address, path).map_err(|e| broken(e, allowed))?;
-    receive(&mut stream, body_limit, until, allowed)
-}
-
-/// Whether the kernel knows how to send to `address`. A router's "network unreachable" (qemu's user-mode network sends
-/// one) is the same error to connect(2) as having no route; connecting a datagram socket looks the route up and sends
-/// nothing, which tells the two apart.
-fn has_route(address: SocketAddr) -> bool {
-    let any: SocketAddr = match address {
-        SocketAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, 0).into(),
-        SocketAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, 0).into(),
-    };
-    UdpSocket::bind(any).and_then(|socket| socket.connect(address)).is_ok()
+    stream.write_all(request.encode(address).as_bytes()).map_err(|e| broken(e, allowed))?;
+    Ok((receive(&mut stream, body_limit, until, allowed)?, address))
 }
 
 /// A socket's time limit must not be zero, which would mean none.
@@ -106,15 +90,6 @@ const SHORTEST: Duration = Duration::from_millis(1);
 
 fn left(until: Instant) -> Duration {
     until.saturating_duration_since(Instant::now())
-}
-
-fn send(stream: &mut TcpStream, address: SocketAddr, path: &str) -> std::io::Result<()> {
-    let request = format!(
-        "GET {path} HTTP/1.1\r\nHost: {}\r\nUser-Agent: metadata-agent/{}\r\nAccept: */*\r\nConnection: close\r\n\r\n",
-        address.ip(),
-        env!("CARGO_PKG_VERSION"),
-    );
-    stream.write_all(request.as_bytes())
 }
 
 fn receive(
@@ -149,17 +124,5 @@ fn broken(error: std::io::Error, allowed: Duration) -> TryError {
     match error.kind() {
         ErrorKind::WouldBlock | ErrorKind::TimedOut => TryError::Slow(allowed),
         _ => TryError::Broken(error),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_route_is_there_for_loopback_and_not_for_an_address_that_cannot_be_sent_to() {
-        assert!(has_route("127.0.0.1:80".parse().unwrap()));
-        // Broadcast needs a permission that a plain socket does not have.
-        assert!(!has_route("255.255.255.255:80".parse().unwrap()));
     }
 }

@@ -8,6 +8,7 @@
 //! Whoever made the device is not trusted: nothing is read outside of it, and every count, size and chain has a limit.
 
 mod device;
+mod drives;
 pub mod fat;
 mod field;
 mod image;
@@ -18,6 +19,7 @@ use std::path::Path;
 
 use thiserror::Error;
 
+pub use drives::drives_below;
 pub use image::Image;
 
 /// Longest path that is looked up, in components.

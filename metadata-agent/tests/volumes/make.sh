@@ -40,3 +40,35 @@ fat fat32 -F 32 -s 1 "$tree.fat" 34816
 rm "$tree/$long"
 iso -V cidata -J --norock "$tree" >joliet.iso.gz
 iso -V CIDATA -l --norock "$tree" >plain.iso.gz
+
+# Whole seeds.
+seed=$(mktemp -d)
+trap 'rm -r "$tree" "$seed"' EXIT
+printf 'instance-id: iid-7\nlocal-hostname: web-7\npublic-keys:\n  - ssh-rsa AAAA\n' >"$seed/meta-data"
+printf '{"a": {"content": "1"}}' >"$seed/user-data"
+printf 'version: 2\n' >"$seed/network-config"
+mkfs.vfat -C -i 00c0ffee -n CIDATA -F 12 "$seed.fat" 1024 >/dev/null
+find "$seed" -exec touch -d @315532800 {} +
+mcopy -s -Q -m -i "$seed.fat" "$seed"/* ::/
+gzip -9n <"$seed.fat" >nocloud.fat.gz
+rm "$seed.fat"
+iso -V cidata -J -r "$seed" 2>/dev/null >nocloud.iso.gz
+rm "$seed"/*
+printf '{"b": {"content": "2"}}' >"$seed/config"
+touch -d @315532800 "$seed/config" "$seed"
+iso -V ISOIMAGE "$seed" 2>/dev/null >linuxkit.iso.gz
+rm "$seed"/*
+cat >"$seed/ovf-env.xml" <<'XML'
+<?xml version="1.0" encoding="utf-8"?>
+<ns0:Environment xmlns:ns0="http://schemas.dmtf.org/ovf/environment/1" xmlns:ns1="http://schemas.microsoft.com/windowsazure">
+ <ns1:ProvisioningSection><ns1:Version>1.0</ns1:Version>
+  <ns1:LinuxProvisioningConfigurationSet>
+   <ns1:ConfigurationSetType>LinuxProvisioningConfiguration</ns1:ConfigurationSetType>
+   <ns1:HostName>web-9</ns1:HostName><ns1:UserName>me</ns1:UserName>
+   <ns1:CustomData>eyJjIjogeyJjb250ZW50IjogIjMifX0=</ns1:CustomData>
+  </ns1:LinuxProvisioningConfigurationSet>
+ </ns1:ProvisioningSection>
+</ns0:Environment>
+XML
+touch -d @315532800 "$seed/ovf-env.xml" "$seed"
+iso -V rd_rdfe_stable.260101 -J "$seed" 2>/dev/null >azure.iso.gz

@@ -23,11 +23,13 @@ const MAX_CHUNK_LINE: usize = 256;
 /// Interim (1xx) responses before the real one.
 const MAX_INTERIM: usize = 8;
 
-/// A response's status and body.
+/// A response.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Response {
     /// Three-digit status code.
     pub status: u16,
+    /// Names, in lower case, and values of its header fields, without trailers.
+    pub fields: Vec<(String, Vec<u8>)>,
     /// The body of a 200; of every other status it is left unread and this is empty.
     pub body: Vec<u8>,
 }
@@ -54,6 +56,7 @@ pub struct Decoder {
     head_left: usize,
     lines: usize,
     fields: usize,
+    kept: Vec<(String, Vec<u8>)>,
     interim: usize,
     status: u16,
     framing: Framing,
@@ -71,6 +74,7 @@ impl Decoder {
             head_left: MAX_HEAD,
             lines: 0,
             fields: 0,
+            kept: Vec::new(),
             interim: 0,
             status: 0,
             framing: Framing::default(),
@@ -100,7 +104,9 @@ impl Decoder {
     /// [`ResponseError::Truncated`] when more bytes were announced, [`ResponseError::NotHttp`] when nothing came.
     pub fn finish(self) -> Result<Response, ResponseError> {
         match self.state {
-            State::Done | State::ToEnd => Ok(Response { status: self.status, body: self.body }),
+            State::Done | State::ToEnd => {
+                Ok(Response { status: self.status, fields: self.kept, body: self.body })
+            }
             State::Status => Err(ResponseError::NotHttp),
             _ => Err(ResponseError::Truncated { got: self.body.len() }),
         }
@@ -134,6 +140,7 @@ impl Decoder {
         let Some(line) = self.head_line()? else { return Ok(false) };
         self.status = parse_status_line(&line).ok_or(ResponseError::NotHttp)?;
         self.framing = Framing::default();
+        self.kept.clear();
         self.state = State::Fields;
         Ok(true)
     }
@@ -143,6 +150,7 @@ impl Decoder {
         if !line.is_empty() {
             let (name, value) = self.field(&line)?;
             self.framing.apply(&name, value)?;
+            self.kept.push((name, value.to_vec()));
             return Ok(true);
         }
         self.state = match self.status {

@@ -1,111 +1,25 @@
 //! The agent against services that behave, and services that do not.
 
-mod fake_cloud;
-
-use std::cell::RefCell;
 use std::fs;
-use std::os::unix::fs::{PermissionsExt, symlink};
-use std::path::Path;
-use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::net::SocketAddr;
+use std::time::Duration;
 
-use fake_cloud::{Answer, FakeCloud, OpenStackAt, nobody, quick, text};
-use metadata_agent::console::Console;
+use crate::fake_cloud::{Answer, FakeCloud, at, nobody, quick, text};
+use crate::machine::Try;
 use metadata_agent::fetch::Times;
-use metadata_agent::run::{Machine, run};
+use metadata_agent::run::Settings;
 use tempfile::TempDir;
 
 const META_DATA: &str = "/openstack/latest/meta_data.json";
 const USER_DATA: &str = "/openstack/latest/user_data";
 const SIMPLE: &str = r#"{"uuid": "83679162-1378-4288-a2d4-70e13ec132aa", "hostname": "web-1.novalocal"}"#;
 
-thread_local! {
-    static HOSTNAME: RefCell<Option<String>> = const { RefCell::new(None) };
+fn with(cloud: &FakeCloud) -> Try {
+    on(TempDir::new().unwrap(), cloud.address, quick())
 }
 
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl std::io::Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().write(bytes)
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
-/// One machine, and what came of a run on it.
-struct Try {
-    root: TempDir,
-    clean: bool,
-    log: String,
-    hostname: Option<String>,
-    took: Duration,
-}
-
-impl Try {
-    fn on(root: TempDir, address: std::net::SocketAddr, times: Times) -> Self {
-        let machine = Machine {
-            config: root.path().join("config"),
-            run_config: root.path().join("run"),
-            set_hostname: |name| {
-                HOSTNAME.with_borrow_mut(|slot| *slot = Some(name.to_owned()));
-                Ok(())
-            },
-        };
-        if !machine.config.exists() {
-            fs::create_dir(&machine.config).unwrap();
-            symlink(&machine.config, &machine.run_config).unwrap();
-        }
-        HOSTNAME.set(None);
-        let log = Log::default();
-        let began = Instant::now();
-        let clean = run(&[&OpenStackAt(address)], times, &machine, &Console::new(log.clone(), true));
-        let took = began.elapsed();
-        let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
-        assert!(log.lines().all(|line| line.starts_with("metadata: ")), "{log}");
-        Self { root, clean, log, hostname: HOSTNAME.take(), took }
-    }
-
-    fn with(cloud: &FakeCloud) -> Self {
-        Self::on(TempDir::new().unwrap(), cloud.address, quick())
-    }
-
-    fn path(&self, name: &str) -> std::path::PathBuf {
-        self.root.path().join("config").join(name)
-    }
-
-    fn read(&self, name: &str) -> Option<String> {
-        fs::read(self.path(name)).ok().map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
-    }
-
-    fn mode(&self, name: &str) -> u32 {
-        fs::metadata(self.path(name)).unwrap().permissions().mode() & 0o7777
-    }
-
-    fn says(&self, wanted: &str) {
-        assert!(self.log.contains(wanted), "{wanted:?} is missing in:\n{}", self.log);
-    }
-
-    /// All names but those that lead to others, relative to the directory.
-    fn names(&self) -> Vec<String> {
-        fn walk(root: &Path, at: &Path, found: &mut Vec<String>) {
-            for entry in fs::read_dir(at).unwrap() {
-                let path = entry.unwrap().path();
-                found.push(path.strip_prefix(root).unwrap().display().to_string());
-                if path.is_dir() {
-                    walk(root, &path, found);
-                }
-            }
-        }
-        let mut found = Vec::new();
-        walk(&self.path(""), &self.path(""), &mut found);
-        found.retain(|name| !name.starts_with('.'));
-        found.sort();
-        found
-    }
+fn on(root: TempDir, address: SocketAddr, times: Times) -> Try {
+    Try::on(root, &[at("openstack", address)], Settings { times, again: true, imdsv1: false })
 }
 
 #[test]
@@ -133,7 +47,7 @@ fn everything_that_nova_says_becomes_a_file_with_linuxkits_name() {
         ("/latest/meta-data/instance-type", text("m1.tiny")),
         ("/latest/meta-data/instance-id", text("i-00000001")),
     ]);
-    let it = Try::with(&cloud);
+    let it = with(&cloud);
     assert!(it.clean, "{}", it.log);
     for (name, wanted, mode) in [
         ("provider", "openstack", 0o644),
@@ -167,7 +81,7 @@ fn everything_that_nova_says_becomes_a_file_with_linuxkits_name() {
 
 #[test]
 fn what_nova_does_not_have_is_absent_and_no_error() {
-    let it = Try::with(&FakeCloud::serving([(META_DATA, text(SIMPLE))]));
+    let it = with(&FakeCloud::serving([(META_DATA, text(SIMPLE))]));
     assert!(it.clean, "{}", it.log);
     assert_eq!(
         it.names(),
@@ -180,7 +94,7 @@ fn what_nova_does_not_have_is_absent_and_no_error() {
 
 #[test]
 fn a_service_with_the_ec2_view_alone_is_enough() {
-    let it = Try::with(&FakeCloud::serving([
+    let it = with(&FakeCloud::serving([
         ("/latest/meta-data/hostname", text("old-1\n")),
         ("/latest/meta-data/instance-id", text("i-2")),
         ("/latest/meta-data/public-keys/", text("0=mine\n3=his")),
@@ -225,7 +139,7 @@ fn user_data_that_is_wrong_costs_itself_and_an_exit_status() {
         ),
     ];
     for (answer, clean, raw, said) in cases {
-        let it = Try::with(&FakeCloud::serving([(META_DATA, text(SIMPLE)), (USER_DATA, answer)]));
+        let it = with(&FakeCloud::serving([(META_DATA, text(SIMPLE)), (USER_DATA, answer)]));
         assert_eq!(it.clean, clean, "{said}\n{}", it.log);
         assert_eq!(it.read("userdata").is_some(), raw, "{said}\n{}", it.log);
         assert_eq!(it.read("hostname").as_deref(), Some("web-1.novalocal"), "other metadata must apply");
@@ -247,7 +161,7 @@ fn a_cloud_config_names_the_machine_lets_people_in_and_makes_files() {
     let config = "#cloud-config\nhostname: mine\nssh_authorized_keys: [ssh-ed25519 USER]\n\
                   write_files:\n- {path: /etc/app.conf, content: x, permissions: '0600'}\nruncmd: [reboot]\n";
     let said = SIMPLE.replace('}', r#", "public_keys": {"k": "ssh-ed25519 CLOUD"}}"#);
-    let it = Try::with(&FakeCloud::serving([(META_DATA, text(&said)), (USER_DATA, text(config))]));
+    let it = with(&FakeCloud::serving([(META_DATA, text(&said)), (USER_DATA, text(config))]));
     assert!(it.clean, "{}", it.log);
     assert_eq!((it.read("hostname").as_deref(), it.hostname.as_deref()), (Some("mine"), Some("mine")));
     let keys = "ssh-ed25519 CLOUD\nssh-ed25519 USER\n";
@@ -260,7 +174,7 @@ fn a_cloud_config_names_the_machine_lets_people_in_and_makes_files() {
     it.says(r#"user-data: "runcmd": a key that is not acted on here"#);
 
     let bad = "#cloud-config\nhostname: 'a;reboot'\nssh_authorized_keys: [\"a\\nb\"]\n";
-    let it = Try::with(&FakeCloud::serving([(META_DATA, text(SIMPLE)), (USER_DATA, text(bad))]));
+    let it = with(&FakeCloud::serving([(META_DATA, text(SIMPLE)), (USER_DATA, text(bad))]));
     assert!(!it.clean);
     assert_eq!(it.hostname.as_deref(), Some("web-1.novalocal"));
     it.says("user-data: hostname is not a host name by RFC 1123; left out");
@@ -269,10 +183,8 @@ fn a_cloud_config_names_the_machine_lets_people_in_and_makes_files() {
 
 #[test]
 fn user_data_of_exactly_the_limit_is_taken() {
-    let it = Try::with(&FakeCloud::serving([
-        (META_DATA, text(SIMPLE)),
-        (USER_DATA, Answer::Ok(vec![b'#'; 65_536])),
-    ]));
+    let it =
+        with(&FakeCloud::serving([(META_DATA, text(SIMPLE)), (USER_DATA, Answer::Ok(vec![b'#'; 65_536]))]));
     assert!(it.clean, "{}", it.log);
     assert_eq!(it.read("userdata").unwrap().len(), 65_536);
 }
@@ -280,7 +192,7 @@ fn user_data_of_exactly_the_limit_is_taken() {
 #[test]
 fn a_value_that_cannot_be_true_is_left_out_and_complained_about() {
     let meta_data = r#"{"hostname": "evil;reboot", "availability_zone": 7, "public_keys": {"k": "ssh-rsa A\nB", "m": "ssh-rsa C"}}"#;
-    let it = Try::with(&FakeCloud::serving([
+    let it = with(&FakeCloud::serving([
         (META_DATA, text(meta_data)),
         ("/latest/meta-data/local-ipv4", text("<html>")),
     ]));
@@ -294,7 +206,7 @@ fn a_value_that_cannot_be_true_is_left_out_and_complained_about() {
 
 #[test]
 fn a_document_that_is_not_json_leaves_the_ec2_view() {
-    let it = Try::with(&FakeCloud::serving([
+    let it = with(&FakeCloud::serving([
         (META_DATA, text("{\"hostname\": ")),
         ("/latest/meta-data/hostname", text("web-1")),
     ]));
@@ -309,7 +221,7 @@ fn a_service_that_says_later_is_asked_again() {
     for statuses in [vec![503, 503, 503], vec![500, 429, 408, 504]] {
         let tries = statuses.len() + 1;
         let cloud = FakeCloud::serving([(META_DATA, Answer::After(statuses, Box::new(text(SIMPLE))))]);
-        let it = Try::with(&cloud);
+        let it = with(&cloud);
         assert!(it.clean, "{}", it.log);
         assert_eq!(it.hostname.as_deref(), Some("web-1.novalocal"));
         assert_eq!(cloud.asked().iter().filter(|path| *path == META_DATA).count(), tries);
@@ -321,7 +233,7 @@ fn a_status_that_does_not_change_is_asked_for_once() {
     for status in [301, 302, 400, 401, 403] {
         let cloud =
             FakeCloud::serving([(META_DATA, Answer::Status(status)), (USER_DATA, Answer::Status(status))]);
-        let it = Try::with(&cloud);
+        let it = with(&cloud);
         assert!(!it.clean);
         it.says(&format!("the service answers {status}"));
         assert_eq!(cloud.asked().iter().filter(|path| *path == META_DATA).count(), 1, "{status}");
@@ -331,7 +243,7 @@ fn a_status_that_does_not_change_is_asked_for_once() {
 #[test]
 fn a_service_that_refuses_this_machine_is_asked_once_and_told_in_one_line() {
     let cloud = FakeCloud::serving([(META_DATA, Answer::Status(403))]);
-    let it = Try::with(&cloud);
+    let it = with(&cloud);
     assert!(!it.clean);
     it.says(
         "openstack: GET /openstack/latest/meta_data.json: the service answers 403; going on with defaults",
@@ -342,7 +254,7 @@ fn a_service_that_refuses_this_machine_is_asked_once_and_told_in_one_line() {
 
 #[test]
 fn where_nobody_answers_the_boot_goes_on_with_an_empty_authorized_keys() {
-    let it = Try::on(TempDir::new().unwrap(), nobody(), quick());
+    let it = on(TempDir::new().unwrap(), nobody(), quick());
     assert!(it.clean, "{}", it.log);
     assert_eq!(it.names(), ["ssh", "ssh/authorized_keys"]);
     assert_eq!((it.mode("ssh"), it.mode("ssh/authorized_keys")), (0o700, 0o600));
@@ -354,7 +266,7 @@ fn where_nobody_answers_the_boot_goes_on_with_an_empty_authorized_keys() {
 
 #[test]
 fn a_service_of_another_kind_is_no_metadata_and_no_error() {
-    let it = Try::with(&FakeCloud::serving([("/", text("an intranet"))]));
+    let it = with(&FakeCloud::serving([("/", text("an intranet"))]));
     assert!(it.clean, "{}", it.log);
     it.says("openstack: 127.0.0.1 answers, but has neither of /openstack/latest/meta_data.json, /latest/meta-data/hostname; going on with defaults");
     assert_eq!(it.names(), ["ssh", "ssh/authorized_keys"]);
@@ -398,7 +310,7 @@ fn a_hostile_service_ends_in_an_error_that_says_what_it_did() {
         times.deadline = Duration::from_secs(1);
         times.timing.answer = Duration::from_millis(300);
         let cloud = FakeCloud::serving([(META_DATA, answer)]);
-        let it = Try::on(TempDir::new().unwrap(), cloud.address, times);
+        let it = on(TempDir::new().unwrap(), cloud.address, times);
         assert!(!it.clean, "{name}: {}", it.log);
         it.says(said);
         assert!(it.took < Duration::from_secs(10), "{name}: {:?}", it.took);
@@ -408,7 +320,7 @@ fn a_hostile_service_ends_in_an_error_that_says_what_it_did() {
 
 #[test]
 fn a_connection_that_is_closed_without_an_answer_is_nobody() {
-    let it = Try::with(&FakeCloud::serving([(META_DATA, Answer::Silence)]));
+    let it = with(&FakeCloud::serving([(META_DATA, Answer::Silence)]));
     assert!(it.clean, "{}", it.log);
     it.says("the connection was closed without an answer after 0 s; going on with defaults");
 }
@@ -419,17 +331,37 @@ fn a_second_run_brings_the_news_and_one_without_service_loses_nothing() {
         (META_DATA, text(SIMPLE)),
         (USER_DATA, text(r#"{"a": {"content": "1"}, "b": {"content": "1"}}"#)),
     ]);
-    let it = Try::with(&first);
+    let it = with(&first);
     fs::write(it.path("from-image"), "i").unwrap();
     let second =
         FakeCloud::serving([(META_DATA, text(SIMPLE)), (USER_DATA, text(r#"{"a": {"content": "2"}}"#))]);
-    let it = Try::on(it.root, second.address, quick());
+    let it = on(it.root, second.address, quick());
     assert_eq!(
         (it.read("a").as_deref(), it.read("b"), it.read("from-image").as_deref()),
         (Some("2"), None, Some("i"))
     );
-    let it = Try::on(it.root, nobody(), quick());
+    let it = on(it.root, nobody(), quick());
     assert_eq!((it.read("a").as_deref(), it.read("provider").as_deref()), (Some("2"), Some("openstack")));
+}
+
+#[test]
+fn an_instance_that_is_set_up_already_is_left_alone_but_for_its_name() {
+    let user_data = |text_: &str| (USER_DATA, text(&format!(r#"{{"a": {{"content": "{text_}"}}}}"#)));
+    let it = with(&FakeCloud::serving([(META_DATA, text(SIMPLE)), user_data("1")]));
+    let later = |root, simple: &str, again| {
+        let cloud = FakeCloud::serving([(META_DATA, text(simple)), user_data("2")]);
+        let settings = Settings { times: quick(), again, imdsv1: false };
+        Try::on(root, &[at("openstack", cloud.address)], settings)
+    };
+    let it = later(it.root, SIMPLE, false);
+    assert!(it.clean, "{}", it.log);
+    assert_eq!((it.read("a").as_deref(), it.hostname.as_deref()), (Some("1"), Some("web-1.novalocal")));
+    it.says("openstack: instance 83679162-1378-4288-a2d4-70e13ec132aa is set up already; nothing is written");
+    let it = later(it.root, SIMPLE, true);
+    assert_eq!(it.read("a").as_deref(), Some("2"));
+    fs::write(it.path("a"), "edited").unwrap();
+    let it = later(it.root, &SIMPLE.replace("8367", "9999"), false);
+    assert_eq!(it.read("a").as_deref(), Some("2"), "a new instance must be set up anew");
 }
 
 #[test]
@@ -437,7 +369,7 @@ fn run_config_is_written_too_when_it_is_not_the_same_directory() {
     let root = TempDir::new().unwrap();
     fs::create_dir(root.path().join("config")).unwrap();
     let cloud = FakeCloud::serving([(META_DATA, text(SIMPLE))]);
-    let it = Try::on(root, cloud.address, quick());
+    let it = on(root, cloud.address, quick());
     for directory in ["config", "run"] {
         let path = it.root.path().join(directory).join("hostname");
         assert_eq!(fs::read_to_string(path).unwrap(), "web-1.novalocal", "{directory}");
@@ -447,7 +379,7 @@ fn run_config_is_written_too_when_it_is_not_the_same_directory() {
 #[test]
 fn thousands_of_refusals_do_not_flood_the_console() {
     let keys: Vec<_> = (0..5000).map(|n| format!(r#""/{n}":0"#)).collect();
-    let it = Try::with(&FakeCloud::serving([
+    let it = with(&FakeCloud::serving([
         (META_DATA, text(SIMPLE)),
         (USER_DATA, text(&format!("{{{}}}", keys.join(",")))),
     ]));

@@ -8,14 +8,18 @@ use std::time::Duration;
 
 use metadata_agent::fetch::{FetchError, Fetcher, Times};
 use metadata_agent::http::Timing;
-use metadata_agent::provider::{OpenStack, Provider, Reading};
+use metadata_agent::local::Local;
+use metadata_agent::provider::{Provider, Reading, by_name};
 use metadata_agent::retry::Policy;
+use metadata_agent::service::Service;
 
 /// What a path answers.
 #[derive(Clone)]
 pub enum Answer {
     /// 200 with this body.
     Ok(Vec<u8>),
+    /// 200 with this body, of this type.
+    Typed(&'static str, Vec<u8>),
     /// This status.
     Status(u16),
     /// These statuses first, one a request, then the answer.
@@ -32,19 +36,44 @@ pub fn text(body: &str) -> Answer {
     Answer::Ok(body.as_bytes().to_vec())
 }
 
+/// A request, as it came.
+#[derive(Debug, Clone)]
+pub struct Asked {
+    pub method: String,
+    pub path: String,
+    /// Lines of the head after the first, as they are.
+    pub head: String,
+    /// The port that it came from.
+    pub port: u16,
+}
+
+impl Asked {
+    /// Whether the head has this line.
+    pub fn has(&self, line: &str) -> bool {
+        self.head.lines().any(|given| given == line)
+    }
+}
+
+/// What the service insists on: an answer of its own to a request that does not fit.
+pub type Guard = fn(&Asked) -> Option<Answer>;
+
 /// A service that runs until the process ends.
 pub struct FakeCloud {
     pub address: SocketAddr,
-    asked: Arc<Mutex<Vec<String>>>,
+    asked: Arc<Mutex<Vec<Asked>>>,
 }
 
 impl FakeCloud {
     /// Answers these paths, and 404 to all others.
     pub fn serving<const N: usize>(answers: [(&str, Answer); N]) -> Self {
+        Self::guarded(answers.map(|(path, answer)| (path.to_owned(), answer)).into(), |_| None)
+    }
+
+    /// Answers these paths, and 404 to all others, unless the guard has another answer.
+    pub fn guarded(answers: HashMap<String, Answer>, guard: Guard) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let asked = Arc::new(Mutex::new(Vec::new()));
-        let answers: HashMap<String, Answer> = answers.map(|(path, answer)| (path.to_owned(), answer)).into();
         let answers = Arc::new(Mutex::new(answers));
         let log = Arc::clone(&asked);
         std::thread::spawn(move || {
@@ -52,7 +81,7 @@ impl FakeCloud {
                 let (answers, log) = (Arc::clone(&answers), Arc::clone(&log));
                 std::thread::spawn(move || {
                     // The client may hang up whenever it has had enough: that is what many of these tests are about.
-                    let _hung_up = serve(stream.unwrap(), &answers, &log);
+                    let _hung_up = serve(stream.unwrap(), &answers, guard, &log);
                 });
             }
         });
@@ -61,6 +90,11 @@ impl FakeCloud {
 
     /// The paths that were asked for, in order.
     pub fn asked(&self) -> Vec<String> {
+        self.requests().into_iter().map(|asked| asked.path).collect()
+    }
+
+    /// The requests, in order.
+    pub fn requests(&self) -> Vec<Asked> {
         self.asked.lock().unwrap().clone()
     }
 }
@@ -68,7 +102,8 @@ impl FakeCloud {
 fn serve(
     mut stream: TcpStream,
     answers: &Mutex<HashMap<String, Answer>>,
-    log: &Mutex<Vec<String>>,
+    guard: Guard,
+    log: &Mutex<Vec<Asked>>,
 ) -> std::io::Result<()> {
     let mut request = Vec::new();
     let mut byte = [0];
@@ -77,12 +112,18 @@ fn serve(
         request.push(byte[0]);
     }
     let request = String::from_utf8(request).unwrap();
-    let path = request.strip_prefix("GET ").and_then(|r| r.split_once(" HTTP/1.1\r\nHost: 127.0.0.1\r\n"));
-    let path = path.unwrap_or_else(|| panic!("not a proper request: {request:?}")).0.to_owned();
-    log.lock().unwrap().push(path.clone());
-    let answer = {
+    let port = stream.peer_addr()?.port();
+    let parse = || {
+        let (line, head) = request.split_once("\r\n")?;
+        let (method, path) = line.strip_suffix(" HTTP/1.1")?.split_once(' ')?;
+        let [method, path, head] = [method, path, head].map(str::to_owned);
+        head.starts_with("Host: ").then_some(Asked { method, path, head, port })
+    };
+    let asked = parse().unwrap_or_else(|| panic!("not a proper request: {request:?}"));
+    log.lock().unwrap().push(asked.clone());
+    let answer = guard(&asked).unwrap_or_else(|| {
         let mut answers = answers.lock().unwrap();
-        match answers.get_mut(&path) {
+        match answers.get_mut(&asked.path) {
             None => Answer::Status(404),
             Some(Answer::After(first, then)) => match first.is_empty() {
                 true => (**then).clone(),
@@ -90,7 +131,7 @@ fn serve(
             },
             Some(answer) => answer.clone(),
         }
-    };
+    });
     reply(&mut stream, &answer)
 }
 
@@ -111,27 +152,44 @@ fn reply(stream: &mut TcpStream, answer: &Answer) -> std::io::Result<()> {
                 std::thread::sleep(*pause);
             }
         }
+        Answer::Typed(kind, body) => {
+            write!(
+                stream,
+                "HTTP/1.1 200 OK\r\nContent-Type: {kind}\r\nContent-Length: {}\r\n\r\n",
+                body.len()
+            )?;
+            stream.write_all(body)
+        }
         Answer::Silence => Ok(()),
         Answer::After(..) => unreachable!("an answer within an answer"),
     }
 }
 
-/// OpenStack at another address.
+/// A provider whose service is at another address, and whose machine has nothing else to say.
 #[derive(Debug)]
-pub struct OpenStackAt(pub SocketAddr);
+pub struct At(pub Arc<dyn Provider>, pub SocketAddr);
 
-impl Provider for OpenStackAt {
+impl Provider for At {
     fn name(&self) -> &'static str {
-        OpenStack.name()
+        self.0.name()
     }
 
-    fn address(&self) -> SocketAddr {
-        self.0
+    fn title(&self) -> &'static str {
+        self.0.title()
     }
 
-    fn read(&self, http: &mut Fetcher<'_>) -> Result<Reading, FetchError> {
-        OpenStack.read(http)
+    fn service(&self, _local: &Local) -> Option<Service> {
+        Some(Service::At(self.1))
     }
+
+    fn read(&self, local: &Local, http: &mut Fetcher<'_>) -> Result<Reading, FetchError> {
+        self.0.read(local, http)
+    }
+}
+
+/// The provider of that name, its service at `address`.
+pub fn at(name: &str, address: SocketAddr) -> Arc<dyn Provider> {
+    Arc::new(At(by_name(name).unwrap(), address))
 }
 
 /// The production times, a hundred times shorter, with room for a busy machine where success is expected.
@@ -145,6 +203,7 @@ pub fn quick() -> Times {
             patience: Duration::from_millis(100),
             network_tick: Duration::from_millis(10),
         },
+        grace: Duration::from_millis(100),
     }
 }
 

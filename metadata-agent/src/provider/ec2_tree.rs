@@ -1,6 +1,6 @@
 //! The metadata tree that EC2 invented and others serve too: `/latest/meta-data/KEY`, one value a document.
 
-use crate::fetch::{FetchError, Fetcher};
+use super::session::{MAX_VALUE, Session};
 use crate::metadata::Fact;
 
 /// The document that is always there where the tree is.
@@ -20,26 +20,18 @@ pub const FACTS: &[(Fact, &str)] = &[
 /// Raw user-data.
 pub const USER_DATA: &str = "/latest/user-data";
 
-/// Largest of the one-line documents, in bytes.
-pub const MAX_VALUE: usize = 16 * 1024;
-
 const PUBLIC_KEYS: &str = "/latest/meta-data/public-keys/";
 /// Keys that are asked for: each is a request.
 const MAX_KEYS: usize = 64;
 
-/// All public keys, each with its name.
-///
-/// # Errors
-/// The first document's that can't be had.
-pub fn public_keys(http: &mut Fetcher<'_>) -> Result<Vec<(String, Vec<u8>)>, FetchError> {
-    let Some(listing) = http.get(PUBLIC_KEYS, MAX_VALUE)? else { return Ok(Vec::new()) };
-    let mut keys = Vec::new();
+/// Takes all public keys, each with its name.
+pub fn public_keys(session: &mut Session<'_>) {
+    let Some(listing) = session.document(PUBLIC_KEYS, MAX_VALUE) else { return };
     for (index, name) in parse_listing(&String::from_utf8_lossy(&listing)) {
-        if let Some(key) = http.get(&format!("{PUBLIC_KEYS}{index}/openssh-key"), MAX_VALUE)? {
-            keys.push((name, key));
+        if let Some(key) = session.document(&format!("{PUBLIC_KEYS}{index}/openssh-key"), MAX_VALUE) {
+            session.key(&name, &key);
         }
     }
-    Ok(keys)
 }
 
 /// Lines `INDEX=NAME`; others are no keys.

@@ -1,0 +1,17 @@
+//! The whole agent, against services that behave and services that do not, and on machines with disks.
+//!
+//! | module | |
+//! | --- | --- |
+//! | `openstack` | what is written, and what becomes of each fault, with OpenStack as the example |
+//! | `clouds` | every provider with a service, each through the same table of faults |
+//! | `disks` | config drives, NoCloud, discs |
+//! | `choice` | several providers side by side, firmware and command line |
+//! | `fake_cloud` | the service |
+//! | `machine` | the machine |
+
+mod choice;
+mod clouds;
+mod disks;
+mod fake_cloud;
+mod machine;
+mod openstack;
