@@ -21,6 +21,7 @@ equinixmetal and metaldata).
   --deadline SECONDS   give up after this time (30; 1 to 3600)
   --imdsv1             believe aws without a session token too
   --again              write everything again, although this instance is set up already
+  --network            configure links, addresses, routes and name servers by network_data.json (needs CAP_NET_ADMIN)
   -h, --help           print this
   --version            print the version
 
@@ -50,6 +51,8 @@ pub struct Options {
     pub imdsv1: bool,
     /// Whether to write what was written for this instance before.
     pub again: bool,
+    /// Whether to configure the network as well.
+    pub network: bool,
     /// Names as given.
     pub providers: Vec<String>,
 }
@@ -78,6 +81,7 @@ pub fn parse(arguments: &[String]) -> Result<Command, UsageError> {
         deadline: Duration::from_secs(30),
         imdsv1: false,
         again: false,
+        network: false,
         providers: Vec::new(),
     };
     let mut rest = arguments.iter().map(String::as_str);
@@ -90,6 +94,7 @@ pub fn parse(arguments: &[String]) -> Result<Command, UsageError> {
             ("v" | "verbose", None) => options.verbose = true,
             ("imdsv1", None) => options.imdsv1 = true,
             ("again", None) => options.again = true,
+            ("network", None) => options.network = true,
             ("deadline", value) => {
                 let seconds = value.or_else(|| rest.next()).and_then(|text| text.parse().ok());
                 let seconds = seconds.filter(|s| DEADLINES.contains(s)).ok_or(UsageError::Deadline)?;
@@ -116,7 +121,14 @@ mod tests {
     fn run(verbose: bool, deadline: u64, providers: &[&str]) -> Result<Command, UsageError> {
         let providers = providers.iter().map(ToString::to_string).collect();
         let deadline = Duration::from_secs(deadline);
-        Ok(Command::Run(Options { verbose, deadline, imdsv1: false, again: false, providers }))
+        Ok(Command::Run(Options {
+            verbose,
+            deadline,
+            imdsv1: false,
+            again: false,
+            network: false,
+            providers,
+        }))
     }
 
     #[test]
@@ -130,11 +142,15 @@ mod tests {
 
     #[test]
     fn what_is_not_done_by_itself_is_done_when_asked_for() {
-        for (line, wanted) in
-            [("", (false, false)), ("--imdsv1 aws", (true, false)), ("--again", (false, true))]
-        {
+        for (line, wanted) in [
+            ("", (false, false, false)),
+            ("--imdsv1 aws", (true, false, false)),
+            ("--again", (false, true, false)),
+            ("--network openstack", (false, false, true)),
+            ("-network", (false, false, true)),
+        ] {
             let Ok(Command::Run(options)) = arguments(line) else { panic!("{line}") };
-            assert_eq!((options.imdsv1, options.again), wanted, "{line}");
+            assert_eq!((options.imdsv1, options.again, options.network), wanted, "{line}");
         }
     }
 

@@ -31,6 +31,7 @@ pub mod local;
 pub mod materialise;
 pub mod metadata;
 pub mod network;
+pub mod network_data;
 pub mod provider;
 pub mod race;
 pub mod retry;

@@ -3,6 +3,7 @@
 #![deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
 use std::io::Write;
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -10,6 +11,7 @@ use metadata_agent::choose::{CommandLine, Dmi, choose};
 use metadata_agent::cli::{self, Command};
 use metadata_agent::console::Console;
 use metadata_agent::fetch::Times;
+use metadata_agent::network_data;
 use metadata_agent::run::{Machine, Settings, run};
 
 fn main() -> ExitCode {
@@ -41,5 +43,12 @@ fn main() -> ExitCode {
     console.detail(format_args!("asking {}: {}", names.join(", "), choice.reason));
     let times = Times { deadline: options.deadline, ..Times::default() };
     let settings = Settings { times, imdsv1: options.imdsv1, again: options.again };
-    if run(&choice.providers, settings, &machine, &console) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    let written = run(&choice.providers, settings, &machine, &console);
+    let configured = !options.network
+        || network_data::configure(
+            &machine.config.join("network_data.json"),
+            Path::new("/etc/resolv.conf"),
+            &console,
+        );
+    if written && configured { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

@@ -94,8 +94,10 @@ fn the_cloud_sets_suffix_password_and_organisation_and_lets_its_key_in() {
     assert_eq!(refused.expect("running ldapsearch").status.code(), Some(INVALID_CREDENTIALS));
 
     assert_eq!(vm.guest(&key, "hostname"), "vm9.novalocal\n");
-    let modes =
-        vm.guest(&key, "cd /var/config && stat -L -c '%a %n' ldap_suffix ssh/authorized_keys userdata hostname");
+    let modes = vm.guest(
+        &key,
+        "cd /var/config && stat -L -c '%a %n' ldap_suffix ssh/authorized_keys userdata hostname",
+    );
     assert_eq!(modes, "644 ldap_suffix\n600 ssh/authorized_keys\n600 userdata\n644 hostname\n");
     assert_eq!(vm.guest(&key, "cat /run/config/ldap_suffix"), "dc=ol,dc=lab");
     assert_eq!(vm.guest(&key, "cat /run/config/ssh/authorized_keys").trim(), public);

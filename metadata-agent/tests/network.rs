@@ -1,0 +1,93 @@
+//! A network namespace of its own, configured for real. Needs root, as the agent does.
+
+use std::process::Command;
+
+use metadata_agent::console::Console;
+use metadata_agent::network_data::{Netlink, apply, configure, plan};
+use nix::sched::{CloneFlags, unshare};
+
+fn ip(arguments: &str) -> String {
+    let output = Command::new("ip").args(arguments.split_whitespace()).output().unwrap();
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "ip {arguments}: {error}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+const DOCUMENT: &str = r#"{
+    "links": [
+        {"id": "tap1", "type": "ovs", "mtu": 1450, "ethernet_mac_address": "52:54:00:00:00:01"},
+        {"id": "tap2", "type": "ovs", "ethernet_mac_address": "52:54:00:00:00:02"},
+        {"id": "gone", "type": "phy", "ethernet_mac_address": "52:54:00:00:00:99"}
+    ],
+    "networks": [
+        {"id": "n0", "type": "ipv4", "link": "tap1", "ip_address": "10.7.0.66", "netmask": "255.255.252.0",
+         "routes": [{"network": "0.0.0.0", "netmask": "0.0.0.0", "gateway": "10.7.0.1"},
+                    {"network": "192.0.2.9", "netmask": "255.255.255.0", "gateway": "10.7.0.2"}]},
+        {"id": "n1", "type": "ipv4", "link": "tap2", "ip_address": "198.51.100.7", "netmask": "255.255.255.255",
+         "routes": [{"network": "203.0.113.0", "netmask": "24", "gateway": "169.254.1.1"}]}
+    ]
+}"#;
+
+#[test]
+fn a_document_becomes_links_addresses_and_routes_of_a_machine() {
+    assert!(nix::unistd::geteuid().is_root(), "this test makes a network namespace, and must run as root");
+    // This thread's alone, and of the programs that it starts.
+    unshare(CloneFlags::CLONE_NEWNET).unwrap();
+    ip("link add wan address 52:54:00:00:00:01 type veth peer name far1");
+    ip("link add lan address 52:54:00:00:00:02 type veth peer name far2");
+    ip("link set far1 up");
+    ip("link set far2 up");
+
+    let (plan, problems) = plan(DOCUMENT.as_bytes());
+    assert_eq!(problems, []);
+    let mut netlink = Netlink::open().unwrap();
+    // Twice: another run finds all of it there.
+    for _ in 0..2 {
+        let errors: Vec<_> = apply(&plan, &mut netlink).iter().map(ToString::to_string).collect();
+        let gone = "network link gone: this machine has no interface with the address 52:54:00:00:00:99";
+        assert_eq!(errors, [gone]);
+
+        let wan = ip("address show dev wan");
+        assert!(wan.contains("mtu 1450") && wan.contains("state UP"), "{wan}");
+        assert!(wan.contains("inet 10.7.0.66/22 ") && wan.matches("inet ").count() == 1, "{wan}");
+        let lan = ip("address show dev lan");
+        assert!(lan.contains("inet 198.51.100.7/32 "), "{lan}");
+        let routes = ip("route show");
+        for route in [
+            "default via 10.7.0.1 dev wan proto static",
+            "192.0.2.0/24 via 10.7.0.2 dev wan proto static",
+            "203.0.113.0/24 via 169.254.1.1 dev lan proto static onlink",
+        ] {
+            assert_eq!(routes.matches(route).count(), 1, "{route:?} in\n{routes}");
+        }
+    }
+}
+
+#[test]
+fn a_file_configures_the_network_and_names_servers() {
+    assert!(nix::unistd::geteuid().is_root(), "this test makes a network namespace, and must run as root");
+    unshare(CloneFlags::CLONE_NEWNET).unwrap();
+    ip("link add wan address 52:54:00:00:00:01 type veth peer name far1");
+    let scratch = tempfile::TempDir::new().unwrap();
+    let (document, resolv_conf) =
+        (scratch.path().join("network_data.json"), scratch.path().join("resolv.conf"));
+    let console = Console::new(std::io::sink(), false);
+    let configured = || configure(&document, &resolv_conf, &console);
+    assert!(configured(), "no document is no error");
+    for (content, clean, servers) in [
+        (DOCUMENT, false, None), // some of its hardware is not there
+        ("{", false, None),
+        (
+            r#"{"links": [{"id": "a", "ethernet_mac_address": "52:54:00:00:00:01"}],
+                "networks": [{"type": "ipv4", "link": "a", "ip_address": "10.9.0.1/24"}],
+                "services": [{"type": "dns", "address": "10.9.0.53"}]}"#,
+            true,
+            Some("nameserver 10.9.0.53\n"),
+        ),
+    ] {
+        std::fs::write(&document, content).unwrap();
+        assert_eq!(configured(), clean, "{content}");
+        assert_eq!(std::fs::read_to_string(&resolv_conf).ok().as_deref(), servers, "{content}");
+    }
+    assert!(ip("address show dev wan").contains("inet 10.9.0.1/24 "));
+}
