@@ -19,7 +19,7 @@ mod yaml;
 
 type Check = fn(&[u8]);
 
-/// Every fuzz target.
+/// Every fuzz target of this crate.
 const TARGETS: [(&str, Check); 6] = [
     ("image", image::check),
     ("kernel", kernel::check),
@@ -71,11 +71,13 @@ fn every_input_that_fuzzing_has_kept_keeps_the_invariant_of_its_target() {
 }
 
 #[test]
-fn every_target_is_listed_here_and_in_the_manifest() {
+fn every_target_of_this_crate_is_listed_here_and_in_the_manifest() {
     let fuzz = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz");
     let manifest = std::fs::read_to_string(fuzz.join("Cargo.toml")).unwrap();
-    let targets: Vec<_> =
-        files(&fuzz.join("targets")).iter().map(|file| file.file_stem().unwrap().to_owned()).collect();
+    let names = files(&fuzz.join("targets")).into_iter();
+    let names = names.map(|file| file.file_stem().unwrap().to_str().unwrap().to_owned());
+    // The agent's are in its own tests.
+    let targets: Vec<_> = names.filter(|name| !name.starts_with("metadata_")).collect();
     assert_eq!(targets, TARGETS.map(|(target, _)| target));
     for (target, _) in TARGETS {
         assert!(manifest.contains(&format!("path = \"targets/{target}.rs\"")), "{target}");

@@ -1,0 +1,6 @@
+#![no_main]
+
+#[path = "../invariants/metadata_cloud_config.rs"]
+mod invariant;
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| invariant::check(data));
