@@ -3,9 +3,9 @@
 //! ```text
 //! choose ─► race ─► provider ──► metadata ─┐
 //!             │        │                    ├─► tree ──► materialise ──► /var/config
-//!             │        ▼                    │
+//!             │        ▼                    │   source
 //!             │   local, volume, backdoor   │
-//!             ▼                             │
+//!             ▼                             │             network_data ──► links, addresses, routes
 //!     fetch ─► http, retry               user_data
 //!             ▼
 //!      169.254.169.254

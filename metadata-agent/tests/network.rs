@@ -24,7 +24,9 @@ const DOCUMENT: &str = r#"{
          "routes": [{"network": "0.0.0.0", "netmask": "0.0.0.0", "gateway": "10.7.0.1"},
                     {"network": "192.0.2.9", "netmask": "255.255.255.0", "gateway": "10.7.0.2"}]},
         {"id": "n1", "type": "ipv4", "link": "tap2", "ip_address": "198.51.100.7", "netmask": "255.255.255.255",
-         "routes": [{"network": "203.0.113.0", "netmask": "24", "gateway": "169.254.1.1"}]}
+         "routes": [{"network": "203.0.113.0", "netmask": "24", "gateway": "169.254.1.1"}]},
+        {"id": "n2", "type": "ipv6", "link": "tap2", "ip_address": "2001:db8::66/64",
+         "routes": [{"network": "::", "netmask": "::", "gateway": "2001:db8::1"}]}
     ]
 }"#;
 
@@ -52,10 +54,12 @@ fn a_document_becomes_links_addresses_and_routes_of_a_machine() {
         assert!(wan.contains("inet 10.7.0.66/22 ") && wan.matches("inet ").count() == 1, "{wan}");
         let lan = ip("address show dev lan");
         assert!(lan.contains("inet 198.51.100.7/32 "), "{lan}");
-        let routes = ip("route show");
+        assert!(lan.contains("inet6 2001:db8::66/64 scope global"), "{lan}");
+        let routes = [ip("route show"), ip("-6 route show")].concat();
         for route in [
             "default via 10.7.0.1 dev wan proto static",
             "192.0.2.0/24 via 10.7.0.2 dev wan proto static",
+            "default via 2001:db8::1 dev lan proto static",
             "203.0.113.0/24 via 169.254.1.1 dev lan proto static onlink",
         ] {
             assert_eq!(routes.matches(route).count(), 1, "{route:?} in\n{routes}");

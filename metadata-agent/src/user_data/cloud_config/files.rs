@@ -1,8 +1,8 @@
 //! `write_files`: files with their encoding, owner and permissions.
 
+use super::value::Yaml;
 use super::{Wrong, get, is_true, text};
 use crate::tree::{Name, Node};
-use crate::user_data::cloud_config::yaml::Yaml;
 use crate::user_data::{Gathering, Why, base64, gzip, owner};
 
 const KEY: &str = "write_files";

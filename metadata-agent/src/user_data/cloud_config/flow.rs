@@ -1,6 +1,6 @@
 //! Text with and without quotes, and `{…}` and `[…]`.
 
-use super::yaml::{Fault, MAX_DEPTH, Yaml};
+use super::value::{Fault, MAX_DEPTH, Yaml};
 
 /// What can't begin a plain text.
 const INDICATORS: [char; 10] = ['&', '*', '!', '@', '`', '%', '|', '>', ',', '?'];

@@ -14,13 +14,14 @@ mod files;
 mod flow;
 mod name_servers;
 mod time_servers;
+mod value;
 mod yaml;
 
 use thiserror::Error;
 
 use super::{Form, Gathering, Why};
-use yaml::Yaml;
-pub use yaml::{Fault, YamlError};
+use value::Yaml;
+pub use value::{Fault, YamlError};
 
 pub(super) const FORM: Form = Form { fits, read };
 

@@ -2,10 +2,10 @@
 
 use std::net::IpAddr;
 
+use super::value::Yaml;
 use super::{Wrong, get, is_true, text};
 use crate::hostname;
 use crate::tree::{Name, Node};
-use crate::user_data::cloud_config::yaml::Yaml;
 use crate::user_data::{Gathering, Why};
 
 const KEY: &str = "resolv_conf";
