@@ -82,6 +82,9 @@ pub enum FetchError {
         /// What is wrong.
         what: String,
     },
+    /// Nothing had come when the time was up.
+    #[error("no answer before the deadline")]
+    OutOfTime,
     /// Somebody else's answer was taken.
     #[error("not needed any more")]
     Cancelled,
@@ -111,7 +114,14 @@ impl FetchError {
     /// Whether this means that there is no such service, rather than that one does not work.
     #[must_use]
     pub fn is_absence(&self) -> bool {
-        matches!(self, Self::NoService { .. } | Self::NotThere { .. } | Self::NotHere(_) | Self::Cancelled)
+        matches!(
+            self,
+            Self::NoService { .. }
+                | Self::NotThere { .. }
+                | Self::NotHere(_)
+                | Self::OutOfTime
+                | Self::Cancelled
+        )
     }
 
     /// Whether the service will not speak to this machine, whatever it is asked.

@@ -68,7 +68,7 @@ pub fn ask(providers: &[Arc<dyn Provider>], question: &Question) -> Answers {
             // The time is up, or a thread has died: nobody waits for those who have said nothing.
             Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
                 states.iter_mut().filter(|state| matches!(state, State::Asking)).for_each(|state| {
-                    *state = State::Failed(FetchError::Cancelled);
+                    *state = State::Failed(FetchError::OutOfTime);
                 });
             }
         }

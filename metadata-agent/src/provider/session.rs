@@ -51,13 +51,16 @@ impl<'d> Session<'d> {
         parsed.ok_or_else(|| self.not_there(nothing))
     }
 
-    /// [`Self::required`] for the fact that every machine has. A page that is no such fact is somebody else's.
+    /// [`Self::required`] for the fact that every machine has. A page that is no such fact, or an
+    /// empty one, is somebody else's.
     ///
     /// # Errors
     /// As [`Self::required`].
     pub fn required_fact(&mut self, fact: Fact, path: &str, nothing: &'static str) -> Result<(), FetchError> {
         let value = self.required(path, MAX_VALUE, nothing)?;
-        self.reading.metadata.set(fact, &value).map_err(|_invalid| self.not_there(nothing))
+        let usable = self.reading.metadata.set(fact, &value).is_ok();
+        let said = usable && self.reading.metadata.get(fact).is_some();
+        if said { Ok(()) } else { Err(self.not_there(nothing)) }
     }
 
     /// That somebody answers without what is asked for.

@@ -71,7 +71,11 @@ impl FakeCloud {
 
     /// Answers these paths, and 404 to all others, unless the guard has another answer.
     pub fn guarded(answers: HashMap<String, Answer>, guard: Guard) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        Self::on(TcpListener::bind("127.0.0.1:0").unwrap(), answers, guard)
+    }
+
+    /// The same where the test says.
+    pub fn on(listener: TcpListener, answers: HashMap<String, Answer>, guard: Guard) -> Self {
         let address = listener.local_addr().unwrap();
         let asked = Arc::new(Mutex::new(Vec::new()));
         let answers = Arc::new(Mutex::new(answers));
