@@ -16,10 +16,11 @@
 //! | [`inventory`] | what is in a machine, by where it came from | config, tree, output, contents |
 //! | [`output`] | a machine → files, one module a format | tree, stage |
 //! | [`aws`] | Amazon's interfaces | http, utc |
+//! | [`azure`] | Azure's interfaces | http, utc |
 //! | [`gcp`] | Google Cloud's interfaces | http, event |
 //! | [`openstack`] | OpenStack's interfaces | http |
-//! | [`push`] | brings what was built to where it runs | aws, gcp, openstack, event |
-//! | [`run`] | starts what was built | output (the metadata CD), size, aws, gcp, openstack |
+//! | [`push`] | brings what was built to where it runs | aws, azure, gcp, openstack, event |
+//! | [`run`] | starts what was built | output (the metadata CD), size, aws, azure, gcp, openstack, push |
 //! | [`serve`] | a directory over HTTP | – |
 //! | [`size`] | sizes as people write them | – |
 //! | [`pkg`] | `build.yml`, content hash, Dockerfile drivers | image |
@@ -28,6 +29,7 @@
 //! | [`cli`] | the command line | all |
 
 pub mod aws;
+pub mod azure;
 pub mod build;
 pub mod cli;
 pub mod config;

@@ -1,5 +1,7 @@
 //! Brings what was built to where it runs: one module a cloud.
 
 pub mod aws;
+pub mod azure;
 pub mod gcp;
 pub mod openstack;
+mod vhd;

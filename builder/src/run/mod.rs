@@ -1,6 +1,7 @@
 //! Starts what was built: one module a back-end, over what they share.
 
 pub mod aws;
+pub mod azure;
 pub mod disk;
 pub mod gcp;
 pub mod networking;

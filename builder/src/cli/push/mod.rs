@@ -1,6 +1,7 @@
 //! `lkb push`: one file a cloud.
 
 mod aws;
+mod azure;
 mod gcp;
 mod openstack;
 
@@ -17,6 +18,7 @@ pub struct Options {
 #[derive(Debug, clap::Subcommand)]
 enum Cloud {
     Aws(aws::Options),
+    Azure(azure::Options),
     #[command(name = "gcp")]
     Google(gcp::Options),
     #[command(name = "openstack")]
@@ -28,6 +30,7 @@ enum Cloud {
 pub fn run(options: &Options, context: &Context) -> Outcome {
     match &options.cloud {
         Cloud::Aws(options) => aws::run(options, context),
+        Cloud::Azure(options) => azure::run(options, context),
         Cloud::Google(options) => gcp::run(options, context),
         Cloud::OpenStack(options) => openstack::run(options, context),
         Cloud::EquinixMetal(_) => Unavailable::Closed.outcome(),

@@ -1,6 +1,7 @@
 //! `lkb run`: one file a back-end.
 
 mod aws;
+mod azure;
 mod gcp;
 mod openstack;
 mod qemu;
@@ -23,6 +24,7 @@ pub struct Options {
 enum Backend {
     Qemu(Box<qemu::Options>),
     Aws(Box<aws::Options>),
+    Azure(Box<azure::Options>),
     #[command(name = "gcp")]
     Google(Box<gcp::Options>),
     #[command(name = "openstack")]
@@ -44,6 +46,7 @@ pub fn run(options: &Options, context: &Context) -> Outcome {
     match &options.backend {
         Backend::Qemu(options) => qemu::run(options, context),
         Backend::Aws(options) => aws::run(options, context),
+        Backend::Azure(options) => azure::run(options, context),
         Backend::Google(options) => gcp::run(options, context),
         Backend::OpenStack(options) => openstack::run(options, context),
         Backend::Vbox(options) => vbox::run(options, context),
