@@ -19,8 +19,9 @@
 //! | [`azure`] | Azure's interfaces | http, utc |
 //! | [`gcp`] | Google Cloud's interfaces | http, event |
 //! | [`openstack`] | OpenStack's interfaces | http |
-//! | [`push`] | brings what was built to where it runs | aws, azure, gcp, openstack, event |
-//! | [`run`] | starts what was built | output (the metadata CD), size, aws, azure, gcp, openstack, push |
+//! | [`vcenter`] | vCenter's interfaces | http |
+//! | [`push`] | brings what was built to where it runs | aws, azure, gcp, openstack, vcenter, event |
+//! | [`run`] | starts what was built | output (the metadata CD), size, aws, azure, gcp, openstack, vcenter, push |
 //! | [`serve`] | a directory over HTTP | – |
 //! | [`size`] | sizes as people write them | – |
 //! | [`pkg`] | `build.yml`, content hash, Dockerfile drivers | image |
@@ -53,3 +54,4 @@ pub mod stage;
 pub mod tree;
 pub mod trust;
 mod utc;
+pub mod vcenter;

@@ -4,4 +4,5 @@ pub mod aws;
 pub mod azure;
 pub mod gcp;
 pub mod openstack;
+pub mod vcenter;
 mod vhd;

@@ -9,4 +9,5 @@ pub mod openstack;
 pub mod publish;
 pub mod qemu;
 pub mod vbox;
+pub mod vcenter;
 pub mod vmware;

@@ -124,6 +124,7 @@ fn serve(mut stream: TcpStream, port: u16, log: &Mutex<Vec<Request>>, cloud: &dy
         for (name, value) in headers {
             head += &format!("{name}: {value}\r\n");
         }
+        let body = if request.what.starts_with("HEAD ") { Vec::new() } else { body };
         let bytes = [head.as_bytes(), b"\r\n", &body].concat();
         if stream.write_all(&bytes).is_err() {
             return;

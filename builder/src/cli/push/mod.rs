@@ -4,6 +4,7 @@ mod aws;
 mod azure;
 mod gcp;
 mod openstack;
+mod vcenter;
 
 use super::unavailable::{Anything, Unavailable};
 use super::{Context, Outcome};
@@ -23,6 +24,8 @@ enum Cloud {
     Google(gcp::Options),
     #[command(name = "openstack")]
     OpenStack(openstack::Options),
+    #[command(name = "vcenter")]
+    VCenter(vcenter::Options),
     #[command(name = "equinixmetal", hide = true)]
     EquinixMetal(Anything),
 }
@@ -33,6 +36,7 @@ pub fn run(options: &Options, context: &Context) -> Outcome {
         Cloud::Azure(options) => azure::run(options, context),
         Cloud::Google(options) => gcp::run(options, context),
         Cloud::OpenStack(options) => openstack::run(options, context),
+        Cloud::VCenter(options) => vcenter::run(options, context),
         Cloud::EquinixMetal(_) => Unavailable::Closed.outcome(),
     }
 }

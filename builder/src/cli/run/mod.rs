@@ -6,6 +6,7 @@ mod gcp;
 mod openstack;
 mod qemu;
 mod vbox;
+mod vcenter;
 mod vmware;
 
 use super::unavailable::{Anything, Unavailable};
@@ -30,6 +31,8 @@ enum Backend {
     #[command(name = "openstack")]
     OpenStack(Box<openstack::Options>),
     Vbox(Box<vbox::Options>),
+    #[command(name = "vcenter")]
+    VCenter(Box<vcenter::Options>),
     #[command(name = "vmware")]
     VMware(Box<vmware::Options>),
     #[command(name = "equinixmetal", hide = true)]
@@ -50,6 +53,7 @@ pub fn run(options: &Options, context: &Context) -> Outcome {
         Backend::Google(options) => gcp::run(options, context),
         Backend::OpenStack(options) => openstack::run(options, context),
         Backend::Vbox(options) => vbox::run(options, context),
+        Backend::VCenter(options) => vcenter::run(options, context),
         Backend::VMware(options) => vmware::run(options, context),
         Backend::EquinixMetal(_) => Unavailable::Closed.outcome(),
         Backend::HyperKit(_) => Unavailable::MacOs("hyperkit").outcome(),
