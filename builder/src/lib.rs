@@ -19,9 +19,10 @@
 //! | [`azure`] | Azure's interfaces | http, utc |
 //! | [`gcp`] | Google Cloud's interfaces | http, event |
 //! | [`openstack`] | OpenStack's interfaces | http |
+//! | [`scaleway`] | Scaleway's interfaces | http |
 //! | [`vcenter`] | vCenter's interfaces | http |
-//! | [`push`] | brings what was built to where it runs | aws, azure, gcp, openstack, vcenter, event |
-//! | [`run`] | starts what was built | output (the metadata CD), size, aws, azure, gcp, openstack, vcenter, push |
+//! | [`push`] | brings what was built to where it runs | aws, azure, gcp, openstack, scaleway, vcenter, event |
+//! | [`run`] | starts what was built | output (the metadata CD), size, aws, azure, gcp, openstack, scaleway, vcenter, push |
 //! | [`serve`] | a directory over HTTP | – |
 //! | [`size`] | sizes as people write them | – |
 //! | [`pkg`] | `build.yml`, content hash, Dockerfile drivers | image |
@@ -47,6 +48,7 @@ pub mod pkg;
 pub mod push;
 pub mod run;
 pub mod sbom;
+pub mod scaleway;
 pub mod serve;
 pub mod size;
 pub mod spec;

@@ -66,6 +66,13 @@ pub fn says_yes(name: &str) -> bool {
     variable(name).is_some_and(|value| !matches!(value.as_str(), "0" | "false" | "FALSE"))
 }
 
+/// Reads an option that LinuxKit takes and that has no business there: a secret, which belongs into a variable.
+pub fn not_on_the_command_line(
+    variable: &'static str,
+) -> impl Fn(&str) -> Result<String, String> + Clone + Send + Sync + 'static {
+    move |_| Err(format!("everybody who lists processes sees it; set {variable} instead"))
+}
+
 /// User data: a text, or what is in a file.
 pub fn user_data(text: Option<&str>, file: Option<&Path>) -> Result<Option<Vec<u8>>, SettingError> {
     match (text, file) {

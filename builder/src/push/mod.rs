@@ -4,5 +4,6 @@ pub mod aws;
 pub mod azure;
 pub mod gcp;
 pub mod openstack;
+pub mod scaleway;
 pub mod vcenter;
 mod vhd;

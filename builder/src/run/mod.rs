@@ -8,6 +8,7 @@ pub mod networking;
 pub mod openstack;
 pub mod publish;
 pub mod qemu;
+pub mod scaleway;
 pub mod vbox;
 pub mod vcenter;
 pub mod vmware;

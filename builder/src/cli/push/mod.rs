@@ -4,6 +4,7 @@ mod aws;
 mod azure;
 mod gcp;
 mod openstack;
+mod scaleway;
 mod vcenter;
 
 use super::unavailable::{Anything, Unavailable};
@@ -24,6 +25,7 @@ enum Cloud {
     Google(gcp::Options),
     #[command(name = "openstack")]
     OpenStack(openstack::Options),
+    Scaleway(scaleway::Options),
     #[command(name = "vcenter")]
     VCenter(vcenter::Options),
     #[command(name = "equinixmetal", hide = true)]
@@ -36,6 +38,7 @@ pub fn run(options: &Options, context: &Context) -> Outcome {
         Cloud::Azure(options) => azure::run(options, context),
         Cloud::Google(options) => gcp::run(options, context),
         Cloud::OpenStack(options) => openstack::run(options, context),
+        Cloud::Scaleway(options) => scaleway::run(options, context),
         Cloud::VCenter(options) => vcenter::run(options, context),
         Cloud::EquinixMetal(_) => Unavailable::Closed.outcome(),
     }

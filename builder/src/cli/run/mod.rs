@@ -5,6 +5,7 @@ mod azure;
 mod gcp;
 mod openstack;
 mod qemu;
+mod scaleway;
 mod vbox;
 mod vcenter;
 mod vmware;
@@ -30,6 +31,7 @@ enum Backend {
     Google(Box<gcp::Options>),
     #[command(name = "openstack")]
     OpenStack(Box<openstack::Options>),
+    Scaleway(Box<scaleway::Options>),
     Vbox(Box<vbox::Options>),
     #[command(name = "vcenter")]
     VCenter(Box<vcenter::Options>),
@@ -52,6 +54,7 @@ pub fn run(options: &Options, context: &Context) -> Outcome {
         Backend::Azure(options) => azure::run(options, context),
         Backend::Google(options) => gcp::run(options, context),
         Backend::OpenStack(options) => openstack::run(options, context),
+        Backend::Scaleway(options) => scaleway::run(options, context),
         Backend::Vbox(options) => vbox::run(options, context),
         Backend::VCenter(options) => vcenter::run(options, context),
         Backend::VMware(options) => vmware::run(options, context),
