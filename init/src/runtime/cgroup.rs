@@ -76,7 +76,9 @@ impl Cgroup {
         let needed = controllers(resources);
         let dir = self.dir();
         let Some(parent) = dir.parent() else { return Ok(()) };
-        std::fs::create_dir_all(parent).map_err(RuntimeError::io("make cgroup", parent))?;
+        if parent != Path::new(ROOT) {
+            std::fs::create_dir_all(parent).map_err(RuntimeError::io("make cgroup", parent))?;
+        }
         let mut ancestors: Vec<&Path> =
             dir.ancestors().skip(1).take_while(|ancestor| ancestor.starts_with(ROOT)).collect();
         ancestors.reverse();

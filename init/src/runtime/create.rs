@@ -13,6 +13,7 @@ use super::cgroup::{self, Cgroup};
 use super::derive::{Derived, Machine, derive};
 use super::executor::Program;
 use super::known::{Known, Note, derived};
+use super::prepare::{Host, Kernel};
 use super::{RuntimeError, chain, delete, devices, home, inside, network, stdio};
 use crate::watch::process::ProcessId;
 use crate::whole;
@@ -45,7 +46,7 @@ pub struct Created {
 /// process is its child, and so becomes that of the next subreaper, or of PID 1.
 pub fn create(request: Create<'_>, bundle: &Bundle) -> Result<Created, RuntimeError> {
     let Create { root, id, .. } = request;
-    std::fs::create_dir_all(root).map_err(RuntimeError::io("make directory", root))?;
+    Kernel.make_dirs(root).map_err(RuntimeError::io("make directory", root))?;
     if root.join(id).exists() {
         return Err(RuntimeError::Exists);
     }

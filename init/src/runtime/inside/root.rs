@@ -1,7 +1,7 @@
 //! Mount points in a container, found without following what its image or its other processes put in the way.
 
 use std::os::fd::OwnedFd;
-use std::path::{Component, Path, PathBuf};
+use std::path::Path;
 
 use rustix::fs::{Mode, OFlags, ResolveFlags, mkdirat, open, openat, openat2};
 use rustix::io::Errno;
@@ -13,7 +13,7 @@ const INSIDE: ResolveFlags = ResolveFlags::IN_ROOT.union(ResolveFlags::NO_MAGICL
 /// Nobody but the one who made the path has a say in where it leads.
 const NO_LINKS: ResolveFlags = INSIDE.union(ResolveFlags::NO_SYMLINKS);
 
-/// The root directory of the mount namespace that the calling process is in.
+/// A directory that nothing is found above: the root of the mount namespace that the calling process is in.
 #[derive(Debug)]
 pub struct Root(OwnedFd);
 
@@ -53,26 +53,17 @@ impl Root {
             Err(Errno::NOENT) => {}
             found => return found,
         }
-        let parts: Vec<_> = path.components().filter(|part| *part != Component::RootDir).collect();
-        let (mut so_far, mut here) = (PathBuf::new(), self.find(Path::new("."), NO_LINKS)?);
-        for (index, part) in parts.iter().enumerate() {
-            so_far.push(part);
-            let is_last = index + 1 == parts.len();
-            here = match self.find(&so_far, NO_LINKS) {
-                Err(Errno::NOENT) => {
-                    let name = Path::new(part.as_os_str());
-                    if is_last && kind == Kind::File {
-                        let new = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::CLOEXEC;
-                        openat(&here, name, new, Mode::from_raw_mode(0o644)).map(drop)?;
-                    } else {
-                        mkdirat(&here, name, Mode::from_raw_mode(0o755))?;
-                    }
-                    self.find(&so_far, NO_LINKS)?
-                }
-                found => found?,
-            };
+        // A path that ends in `..`, or the root itself.
+        let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else { return Err(Errno::NOENT) };
+        let parent = Self(self.found_or_made(parent, Kind::Directory)?);
+        match kind {
+            Kind::Directory => mkdirat(&parent.0, name, Mode::from_raw_mode(0o755))?,
+            Kind::File => {
+                let new = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::CLOEXEC;
+                openat(&parent.0, name, new, Mode::from_raw_mode(0o644)).map(drop)?;
+            }
         }
-        Ok(here)
+        parent.find(Path::new(name), NO_LINKS)
     }
 
     fn find(&self, path: &Path, resolve: ResolveFlags) -> Result<OwnedFd, Errno> {
@@ -90,6 +81,7 @@ fn refused(action: &'static str, path: &Path, errno: Errno) -> RuntimeError {
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::symlink;
+    use std::path::PathBuf;
 
     use super::*;
 

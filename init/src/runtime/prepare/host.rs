@@ -34,9 +34,15 @@ const CGROUPS: &str = "/sys/fs/cgroup";
 
 impl Host for Kernel {
     fn make_dirs(&mut self, path: &Path) -> std::io::Result<()> {
-        match std::fs::create_dir_all(path) {
+        use std::io::ErrorKind::{AlreadyExists, NotFound};
+        // Mostly it is there, or its parent is; asking what is there would be another look-up.
+        let made = match std::fs::create_dir(path) {
+            Err(error) if error.kind() == NotFound => std::fs::create_dir_all(path),
+            other => other,
+        };
+        match made {
             // A file is a fine target for a bind mount of a file.
-            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
+            Err(error) if error.kind() == AlreadyExists => Ok(()),
             other => other,
         }
     }
