@@ -8,7 +8,7 @@ PACKAGES := $(patsubst %/build.yml,%,$(wildcard pkg/*/build.yml))
 # What only tests boot.
 TEST_PACKAGES := $(patsubst %/build.yml,%,$(wildcard tests/pkg/*/build.yml))
 
-.PHONY: help deps build packages demo test fmt lint unit suite faults linuxkit openstack fuzz bench deny clean
+.PHONY: help deps build packages demo test fmt lint unit suite faults linuxkit openstack fuzz hot bench deny clean
 
 help: ## what each target does
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -56,6 +56,9 @@ openstack: packages ## start a real OpenStack, push, run, and boot what it serve
 
 fuzz: ## run the fuzz targets, FUZZ_SECONDS=60 each
 	@tools/fuzz
+
+hot: packages ## find anew which functions run when machines boot (init/hot.ld)
+	@tools/hot
 
 bench: packages ## measure build, boot, memory and shutdown
 	$(LKB) pkg build tests/bench/kernel
