@@ -61,6 +61,21 @@ fn a_login_of_gcloud_is_used_and_the_project_named() {
 }
 
 #[test]
+fn a_token_goes_nowhere_but_by_https() {
+    let (desk, server) = (Desk::new(10), Google::usual());
+    let key = json!({ "type": "authorized_user", "client_id": "c", "client_secret": "s", "refresh_token": "a-refresh" });
+    let file = desk.dir.path().join("login.json");
+    std::fs::write(&file, key.to_string()).unwrap();
+    let args = ["run", "gcp", "--project", "p-1", "--keys", file.to_str().unwrap(), "web"];
+    let place = "http://compute.example/compute/v1";
+    let (code, _, stderr) =
+        said(&endpoint::lkb(&args, &[("CLOUDSDK_API_ENDPOINT_OVERRIDES_COMPUTE", place)]));
+    assert_eq!(code, Some(1));
+    assert!(stderr.contains(&format!("{place:?} is no https address")), "{stderr}");
+    assert_eq!(server.asked(), [""; 0]);
+}
+
+#[test]
 fn an_upload_that_breaks_off_goes_on_where_it_stopped() {
     const MIB: u64 = 1 << 20;
     let desk = Desk::new(20 << 20);

@@ -10,10 +10,9 @@ use std::time::SystemTime;
 use ureq::http::Method;
 
 use super::arm::{accepted, request};
-use super::login::is_safe;
 use super::shared_key::{Key, Question};
 use super::{Arm, AzureError, api, crc64, group};
-use crate::http::{Answer, Body, Request, Trouble, encoded, form, origin};
+use crate::http::{Answer, Body, Request, Trouble, encoded, form, is_safe, origin};
 use crate::utc;
 
 const VERSION: &str = "2019-12-12";

@@ -6,10 +6,10 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use serde::Deserialize;
-use ureq::http::{Method, Uri};
+use ureq::http::Method;
 
 use super::AzureError;
-use crate::http::{Answer, Body, Client, Request, Secret, Trouble, encoded, form, is_loopback};
+use crate::http::{Answer, Body, Client, Request, Secret, Trouble, encoded, form, is_safe};
 
 const AUTHORITY: &str = "https://login.microsoftonline.com";
 const MANAGEMENT: &str = "https://management.azure.com";
@@ -58,15 +58,6 @@ impl Login {
             certificates: certificates.to_vec(),
         })
     }
-}
-
-/// Whether a secret may go to this address.
-pub(super) fn is_safe(url: &str) -> bool {
-    url.parse::<Uri>().is_ok_and(|uri| match (uri.scheme_str(), uri.authority()) {
-        (Some("https"), Some(_)) => true,
-        (Some("http"), Some(authority)) => is_loopback(authority.as_str()),
-        _ => false,
-    })
 }
 
 /// What proves who asks.
@@ -157,7 +148,6 @@ mod tests {
             ("login.example", false),
             ("", false),
         ] {
-            assert_eq!(is_safe(url), safe, "{url}");
             let variable = |name: &str| {
                 if name == "AZURE_AUTHORITY_HOST" { Some(url.to_owned()) } else { Some("https://v".into()) }
             };

@@ -12,7 +12,7 @@ use ureq::http::Method;
 use super::key::{self, Key};
 use super::token::Token;
 use super::{GcpError, advice};
-use crate::http::{Answer, Body, Client, Request, Secret, Trouble, encoded, origin};
+use crate::http::{Answer, Body, Client, Request, Secret, Trouble, encoded, is_safe, origin};
 
 /// How long the other side may say nothing.
 const SILENCE: Duration = Duration::from_secs(120);
@@ -44,13 +44,18 @@ impl Login {
         let key = Key::read(&key::find(keys, variable)?, variable)?;
         let project = project.or_else(|| variable("CLOUDSDK_CORE_PROJECT"));
         let project = project.or_else(|| key.project().map(str::to_owned)).ok_or(GcpError::NoProject)?;
-        let place = |name: &str| variable(name).map(|url| url.trim_end_matches('/').to_owned());
-        let storage = place("CLOUDSDK_API_ENDPOINT_OVERRIDES_STORAGE").map(|url| origin(&url).to_owned());
+        let place = |name: &'static str, usual: &str| {
+            let url = variable(name).unwrap_or_else(|| usual.to_owned());
+            match is_safe(&url) {
+                true => Ok(url.trim_end_matches('/').to_owned()),
+                false => Err(GcpError::Address { name, value: url }),
+            }
+        };
         Ok(Self {
             key,
             project,
-            compute: place("CLOUDSDK_API_ENDPOINT_OVERRIDES_COMPUTE").unwrap_or_else(|| COMPUTE.into()),
-            storage: storage.unwrap_or_else(|| STORAGE.into()),
+            compute: place("CLOUDSDK_API_ENDPOINT_OVERRIDES_COMPUTE", COMPUTE)?,
+            storage: origin(&place("CLOUDSDK_API_ENDPOINT_OVERRIDES_STORAGE", STORAGE)?).to_owned(),
             certificates: certificates.to_vec(),
         })
     }

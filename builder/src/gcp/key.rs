@@ -7,10 +7,9 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
-use ureq::http::Uri;
 
 use super::GcpError;
-use crate::http::{Secret, is_loopback};
+use crate::http::{Secret, is_safe};
 
 /// No such file is larger, in bytes.
 const MAX: u64 = 1 << 20;
@@ -127,12 +126,14 @@ pub fn find(named: Option<PathBuf>, variable: &dyn Fn(&str) -> Option<String>) -
 }
 
 fn parse(text: &str, token_url: Option<String>) -> Result<Key, String> {
-    // serde's errors name members and places, and no values of this document's strings.
-    let document: Document =
-        serde_json::from_str(text).map_err(|error| format!("it is no such JSON: {error}"))?;
+    // What serde says in full may have a value in it.
+    let document: Document = serde_json::from_str(text)
+        .map_err(|error| format!("line {}, column {} is no such JSON", error.line(), error.column()))?;
     let member = |name: &str, value: Option<String>| value.ok_or_else(|| format!("it has no `{name}`"));
     let url = token_url.or(document.token_uri).unwrap_or_else(|| TOKENS.to_owned());
-    check(&url)?;
+    if !is_safe(&url) {
+        return Err(format!("its `token_uri` {url:?} is no https address"));
+    }
     match document.kind.as_deref() {
         Some("service_account") => Ok(Key::Service(Service {
             email: member("client_email", document.client_email)?,
@@ -153,17 +154,6 @@ fn parse(text: &str, token_url: Option<String>) -> Result<Key, String> {
              application-default login) are supported",
             kind.unwrap_or("none")
         )),
-    }
-}
-
-/// A secret goes there, so nobody may listen.
-fn check(url: &str) -> Result<(), String> {
-    let uri: Uri = url.parse().map_err(|error| format!("its `token_uri` {url:?} is no address: {error}"))?;
-    let authority = uri.authority().map(ToString::to_string).unwrap_or_default();
-    match uri.scheme_str() {
-        Some("https") => Ok(()),
-        Some("http") if is_loopback(&authority) => Ok(()),
-        _ => Err(format!("its `token_uri` {url:?} is not https")),
     }
 }
 
@@ -189,7 +179,9 @@ mod tests {
     #[test]
     fn other_files_say_what_is_wrong_and_not_what_they_hold() {
         for (text, says) in [
-            ("SECRET", "it is no such JSON"),
+            ("SECRET", "line 1, column 1 is no such JSON"),
+            (r#""SECRET""#, "is no such JSON"),
+            (r#"{"type":["SECRET"]}"#, "is no such JSON"),
             (r#"{"type":"external_account","token_uri":"https://a"}"#, "it is of type external_account"),
             ("{}", "it is of type none"),
             (r#"{"type":"service_account","private_key":"SECRET"}"#, "it has no `client_email`"),
@@ -197,7 +189,7 @@ mod tests {
                 r#"{"type":"authorized_user","client_id":"c","client_secret":"SECRET"}"#,
                 "it has no `refresh_token`",
             ),
-            (r#"{"token_uri":"http://evil.example/t"}"#, "is not https"),
+            (r#"{"token_uri":"http://evil.example/t"}"#, "is no https address"),
         ] {
             let error = parse(text, None).unwrap_err();
             assert!(error.contains(says) && !error.contains("SECRET"), "{error}");

@@ -69,6 +69,14 @@ pub enum GcpError {
     /// Nobody said in which project.
     #[error("no project is named: name one with --project or CLOUDSDK_CORE_PROJECT")]
     NoProject,
+    /// A variable is of no use.
+    #[error("cannot use {name}: {value:?} is no https address")]
+    Address {
+        /// The variable.
+        name: &'static str,
+        /// Its value.
+        value: String,
+    },
     /// Certificates cannot be used.
     #[error("{0}")]
     Certificates(String),

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ureq::Agent;
+use ureq::http::Uri;
 use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig};
 
 /// How long a name may take to be looked up, and a connection, TLS included, to come about.
@@ -88,6 +89,15 @@ pub(crate) fn is_loopback(authority: &str) -> bool {
         || bare.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
+/// Whether a secret may go to this address: nobody may listen on the way.
+pub(crate) fn is_safe(url: &str) -> bool {
+    url.parse::<Uri>().is_ok_and(|uri| match (uri.scheme_str(), uri.authority()) {
+        (Some("https"), Some(_)) => true,
+        (Some("http"), Some(authority)) => is_loopback(authority.as_str()),
+        _ => false,
+    })
+}
+
 fn read(path: &Path) -> Result<Vec<Certificate<'static>>, CertificateError> {
     let failed = |reason: String| CertificateError { path: path.to_owned(), reason };
     let mut pem = Vec::new();
@@ -117,6 +127,20 @@ mod tests {
         }
         for authority in ["localhost.example", "128.0.0.1", "127.0.0.1.example", "[::2]:5000", "a"] {
             assert!(!is_loopback(authority), "{authority}");
+        }
+    }
+
+    #[test]
+    fn secrets_go_nowhere_but_by_https() {
+        for (url, safe) in [
+            ("https://login.example/", true),
+            ("http://127.0.0.1:5000/token", true),
+            ("http://login.example", false),
+            ("login.example", false),
+            ("/token", false),
+            ("", false),
+        ] {
+            assert_eq!(is_safe(url), safe, "{url}");
         }
     }
 

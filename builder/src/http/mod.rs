@@ -25,7 +25,7 @@ mod secret;
 mod tests;
 
 pub use agent::CertificateError;
-pub(crate) use agent::{Agents, is_loopback};
+pub(crate) use agent::{Agents, is_loopback, is_safe};
 pub use client::Trouble;
 pub(crate) use client::{Answer, Client};
 pub(crate) use encoding::{encoded, encoded_path, form, origin};
