@@ -110,7 +110,7 @@ fn a_chain_of_clusters_in_a_circle_ends() {
 
 #[test]
 fn an_image_cut_short_is_an_error_and_never_other_bytes() {
-    for (name, bytes) in CONFIG_DRIVES.iter().filter(|(name, _)| *name != "fat32") {
+    for (name, bytes) in CONFIG_DRIVES.iter().filter(|(name, _)| !matches!(*name, "fat16" | "fat32")) {
         let whole = volume(bytes.clone());
         let path = "openstack/content/0000";
         let wanted = whole.read(path, LIMIT).unwrap();

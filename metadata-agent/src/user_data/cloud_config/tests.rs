@@ -223,6 +223,7 @@ fn what_is_not_read_of_yaml_is_refused_with_its_line() {
     let deep = format!("a: {}1{}", "[".repeat(40), "]".repeat(40));
     assert!(refused(&deep)[0].contains("nested deeper than 16"));
     assert!(refused(&format!("{}x: 1", "- ".repeat(10_000)))[0].contains("nested deeper than 16"));
+    assert!(refused(&"\n".repeat(70_000))[0].contains("line 65537: more than 65536 lines"));
     assert!(refused(&format!("a: [{}]", "1,".repeat(20_000)))[0].contains("more than 16384 values"));
 }
 

@@ -7,6 +7,9 @@ pub(super) const MAX_DEPTH: usize = 16;
 /// Values of all kinds.
 pub(super) const MAX_VALUES: usize = 16 * 1024;
 
+/// Lines, each of which takes ten times the memory of a short one.
+pub(super) const MAX_LINES: usize = 64 * 1024;
+
 /// One value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Yaml {
@@ -76,4 +79,7 @@ pub enum Fault {
     /// Too many.
     #[error("more than {MAX_VALUES} values")]
     Values,
+    /// Too many.
+    #[error("more than {MAX_LINES} lines")]
+    Lines,
 }

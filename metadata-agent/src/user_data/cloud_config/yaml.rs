@@ -11,7 +11,7 @@
 //! A plain value stays the text that it is: what is a number or a yes is the reader's to know.
 
 use super::flow;
-use super::value::{Fault, MAX_DEPTH, MAX_VALUES, Yaml, YamlError};
+use super::value::{Fault, MAX_DEPTH, MAX_LINES, MAX_VALUES, Yaml, YamlError};
 use crate::user_data::base64;
 
 /// One line, or what is left of it once its `- ` is read.
@@ -35,6 +35,9 @@ impl Line<'_> {
 
 /// Reads one document.
 pub(super) fn parse(text: &str) -> Result<Yaml, YamlError> {
+    if text.lines().nth(MAX_LINES).is_some() {
+        return Err(YamlError { line: MAX_LINES + 1, fault: Fault::Lines });
+    }
     let lines = text.lines().map(|raw| {
         let indent = raw.len() - raw.trim_start_matches(' ').len();
         Line { indent, text: raw.get(indent..).unwrap_or_default().trim_end(), raw }
