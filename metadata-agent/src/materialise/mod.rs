@@ -11,8 +11,8 @@
 //! ```
 //!
 //! Whoever opens a path sees the old tree or the new one, also after a power cut. Who wants several files of the same
-//! tree opens `.data` once and goes on from there. A container that has bound one file or directory of the tree keeps
-//! the old one until it is started again.
+//! tree opens `.data` once and goes on from there: the tree before the newest stays until the next run. A container that
+//! has bound one file or directory of a tree goes on seeing that one.
 //!
 //! What the image itself put there is in the tree as well (another hard link to it), below what is new, and comes back
 //! when the tree does not name it any more.
@@ -120,7 +120,10 @@ impl Run<'_> {
         }
         let before = self.lead_to_tree(&survey, &items)?;
         self.replace(DATA, &next)?;
-        self.clean(&survey, &items, &before)?;
+        self.clean(&survey, &items)?;
+        if survey.current.is_none() {
+            self.remove_all(&before); // which nobody can have found anything in
+        }
         Ok(self.done)
     }
 
@@ -240,13 +243,12 @@ impl Run<'_> {
         done.and_then(|()| self.live.sync()).map_err(|e| self.error("put in place", name, e))
     }
 
-    /// Removes what nobody wants any more, now that it is not shown.
-    fn clean(&mut self, survey: &Survey, items: &Items<'_>, before: &str) -> Result<(), MaterialiseError> {
+    /// Removes names that lead nowhere any more.
+    fn clean(&mut self, survey: &Survey, items: &Items<'_>) -> Result<(), MaterialiseError> {
         for name in survey.taken.iter().filter(|name| !items.contains_key(*name)) {
             self.live.remove(name, Kind::Other).map_err(|e| self.error("remove", name, e))?;
             self.done.removed += 1;
         }
-        self.remove_all(before);
         self.live.sync().map_err(|e| self.error("sync", "", e))
     }
 

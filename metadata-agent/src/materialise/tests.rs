@@ -233,6 +233,20 @@ fn what_a_run_that_died_left_is_swept_away() {
 }
 
 #[test]
+fn a_reader_in_the_middle_of_a_tree_reads_it_to_its_end() {
+    let (_outer, target) = target();
+    let both = |text: &str| tree([("user", file(text)), ("password", file(text))]);
+    put(&target, &both("old"));
+    let reader = fs::canonicalize(target.join(DATA)).unwrap();
+    assert_eq!(fs::read_to_string(reader.join("user")).unwrap(), "old");
+    put(&target, &both("new"));
+    assert_eq!(fs::read_to_string(reader.join("password")).unwrap(), "old");
+    assert_eq!(seen(&target), ["password = new", "user = new"]);
+    put(&target, &both("newest"));
+    assert!(!reader.exists(), "trees pile up");
+}
+
+#[test]
 fn a_name_is_shown_as_it_was_until_the_whole_tree_is() {
     let (_outer, target) = target();
     fs::create_dir_all(target.join("app")).unwrap();
