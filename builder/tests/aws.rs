@@ -190,7 +190,6 @@ fn nothing_is_left_of_an_image_that_fails() {
     let failed = task("<status>deleted</status><statusMessage>ClientError: no disk</statusMessage>");
     for (kind, answer, says, then) in [
         (IMPORT, quota, "SnapshotLimitExceeded: Too many snapshots; that is a quota", &["DELETE"][..]),
-        (IMPORT, None, "as a snapshot: no answer", &["DELETE"]),
         (LOOK, failed, "task import-snap-1 is deleted: ClientError: no disk", &["DELETE"]),
         (REGISTER, duplicate, "choose another with --img-name", &["DeleteSnapshot", "DELETE"]),
         (REGISTER, None, "cannot register image web: no answer", &["DeleteSnapshot", "DELETE"]),
@@ -219,6 +218,20 @@ fn an_upload_that_breaks_off_is_sent_again() {
     let (code, stdout, stderr) = push(&server);
     assert_eq!((code, stdout.as_str()), (Some(0), "ami-1\n"), "{stderr}");
     assert_eq!(asked(&server), ["PUT", "PUT", IMPORT, LOOK, REGISTER, "DELETE"]);
+}
+
+#[test]
+fn an_import_whose_answer_is_lost_is_not_begun_twice() {
+    let cut = AtomicUsize::new(0);
+    let server = Server::new(move |request| {
+        let first = what(request) == IMPORT && cut.fetch_add(1, Ordering::SeqCst) == 0;
+        if first { None } else { usual(request) }
+    });
+    let (code, _, stderr) = push(&server);
+    assert_eq!(code, Some(0), "{stderr}");
+    let tokens: Vec<String> = server.asked().iter().map(|request| field(request, "ClientToken")).collect();
+    assert_eq!(asked(&server)[1..3], [IMPORT, IMPORT]);
+    assert_eq!((tokens[1].len(), &tokens[1]), (64, &tokens[2]));
 }
 
 #[test]

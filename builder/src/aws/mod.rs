@@ -26,6 +26,7 @@ use crate::http::{CertificateError, Trouble};
 pub use account::Account;
 pub(crate) use account::{Content, Object};
 pub use login::Login;
+pub(crate) use signature::token;
 pub(crate) use xml::Element;
 
 /// Why AWS does not do what it is asked for.

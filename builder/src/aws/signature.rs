@@ -49,6 +49,12 @@ pub(super) fn authorization(question: &Question<'_>, scope: &Scope<'_>, keys: &K
     ))
 }
 
+/// What tells a request that is repeated from a second one: EC2's `ClientToken`, different whenever it is made.
+pub(crate) fn token(about: &str) -> String {
+    let now = std::time::UNIX_EPOCH.elapsed().unwrap_or_default().as_nanos();
+    sha256(format!("{about} {now} {}", std::process::id()).as_bytes())
+}
+
 /// The SHA-256 of bytes in hexadecimal digits.
 pub(super) fn sha256(bytes: &[u8]) -> String {
     hex(&Sha256::digest(bytes))
@@ -127,6 +133,13 @@ mod tests {
             let authorization = authorization(&question, &scope, &keys);
             assert!(authorization.reveal().ends_with(&format!("Signature={signature}")), "{name}");
         }
+    }
+
+    #[test]
+    fn two_requests_have_two_tokens() {
+        assert_ne!(token("web"), token("web"));
+        // EC2 takes 64 characters.
+        assert_eq!(token("web").len(), 64);
     }
 
     #[test]

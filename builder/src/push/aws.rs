@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 
-use crate::aws::{Account, AwsError, Content, Element, Object};
+use crate::aws::{self, Account, AwsError, Content, Element, Object};
 use crate::event::{Event, Work};
 
 /// Most bytes that S3 takes in one request (S3 User Guide, "Uploading objects").
@@ -185,7 +185,9 @@ fn make(account: &Account, options: &Options, name: &str, object: &Object<'_>) -
 /// Makes a snapshot of an object, and returns its id when it is complete.
 fn import(account: &Account, name: &str, object: &Object<'_>) -> Result<String, PushError> {
     let description = format!("{name} disk");
+    let token = aws::token(object.key);
     let fields = [
+        ("ClientToken", token.as_str()),
         ("Description", name),
         ("DiskContainer.Description", &description),
         ("DiskContainer.Format", "raw"),
@@ -193,7 +195,7 @@ fn import(account: &Account, name: &str, object: &Object<'_>) -> Result<String, 
         ("DiskContainer.UserBucket.S3Key", object.key),
     ];
     let action = format!("import {object} as a snapshot");
-    let answer = account.ec2("ImportSnapshot", &fields, false, &action)?;
+    let answer = account.ec2("ImportSnapshot", &fields, true, &action)?;
     let task = answer.text("importTaskId").ok_or(AwsError::Answer { action, member: "importTaskId" })?;
     wait(account, task).map_err(|failure| match failure {
         // It is over by itself.

@@ -60,7 +60,7 @@ pub enum VboxError {
     /// VirtualBox has no reader for it.
     #[error(
         "VirtualBox cannot boot {}: it boots .iso, .vmdk, .vhd and .vdi files; build one with `lkb build --format iso-bios` \
-         or `--format vmdk`", .0.display()
+         or `--format dynamic-vhd`", .0.display()
     )]
     Format(PathBuf),
     /// A data disk cannot be had like this.
