@@ -98,7 +98,7 @@ fn every_format_that_is_built_has_in_it_what_its_configuration_says() {
             assert!(service["bytes"].as_u64().unwrap() > 0, "{name}: {said}");
         }
     }
-    assert_eq!(fixture.outputs().len(), 18, "{:?}", fixture.outputs());
+    assert_eq!(fixture.outputs().len(), 15, "{:?}", fixture.outputs());
 }
 
 #[test]
@@ -201,6 +201,11 @@ fn what_other_tools_write_is_read_as_it_was() {
     );
     run("mkfs.erofs", &["--quiet", &path("plain.erofs"), &dir]);
     run("mkfs.erofs", &["--quiet", "-Eforce-inode-compact", &path("compact.erofs"), &dir]);
+    for kind in ["ext4", "ext2"] {
+        run("mke2fs", &["-q", "-t", kind, "-d", &dir, &path(&format!("tree.{kind}")), "16M"]);
+        // It has a directory of its own, for what is found without a name.
+        run("debugfs", &["-w", "-R", "rmdir lost+found", &path(&format!("tree.{kind}"))]);
+    }
     run(
         "xorriso",
         &[
@@ -216,9 +221,16 @@ fn what_other_tools_write_is_read_as_it_was() {
             &dir,
         ],
     );
-    for name in
-        ["zstd.squashfs", "gzip.squashfs", "stored.squashfs", "plain.erofs", "compact.erofs", "tree.iso"]
-    {
+    for name in [
+        "zstd.squashfs",
+        "gzip.squashfs",
+        "stored.squashfs",
+        "plain.erofs",
+        "compact.erofs",
+        "tree.ext4",
+        "tree.ext2",
+        "tree.iso",
+    ] {
         let lines = diff(&fixture, "tree.tar", name);
         assert!(lines.is_empty(), "{name}: {lines:#?}");
     }
@@ -249,10 +261,10 @@ fn with_attributes(files: &[(&str, &[(&str, &str)])]) -> Vec<u8> {
 }
 
 #[test]
-fn attributes_are_read_from_squashfs_and_erofs() {
+fn attributes_are_read_from_all_file_systems_that_have_them() {
     let fixture = Fixture::new();
     let path = |name: &str| fixture.path(name).to_str().unwrap().to_owned();
-    let long = "v".repeat(2000);
+    let long = "v".repeat(700);
     let same = ("user.same", "equal in all of them");
     let write = |last: (&str, &str)| {
         let archive =
@@ -265,16 +277,22 @@ fn attributes_are_read_from_squashfs_and_erofs() {
             "mksquashfs",
             &[&tree, &path("tree.squashfs"), "-quiet", "-noappend", "-comp", "zstd", "-all-root"],
         );
+        // In the inode, and in a block of their own.
+        for size in ["1024", "256"] {
+            let image = path(&format!("{size}.ext4"));
+            run("mke2fs", &["-q", "-F", "-t", "ext4", "-I", size, "-d", &tree, &image, "16M"]);
+            run("debugfs", &["-w", "-R", "rmdir lost+found", &image]);
+        }
         run("mkfs.erofs", &["--quiet", "--all-root", &path("own.erofs"), &tree, "-x", "100"]);
         run("mkfs.erofs", &["--quiet", "--all-root", &path("shared.erofs"), &tree, "-x", "1"]);
     };
     write(same);
-    for name in ["tree.squashfs", "own.erofs", "shared.erofs"] {
+    for name in ["tree.squashfs", "1024.ext4", "256.ext4", "own.erofs", "shared.erofs"] {
         assert_eq!(diff(&fixture, "tree.tar", name), [""; 0], "{name}");
     }
     fs::copy(path("tree.tar"), path("first.tar")).unwrap();
     write(("user.same", "another"));
-    for name in ["tree.squashfs", "own.erofs", "shared.erofs"] {
+    for name in ["tree.squashfs", "1024.ext4", "256.ext4", "own.erofs", "shared.erofs"] {
         let lines = diff(&fixture, "first.tar", name);
         assert_eq!(lines, ["~ /2 user.same equal in all of them → another"], "{name}");
     }

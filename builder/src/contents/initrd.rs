@@ -3,6 +3,8 @@
 //! What the kernel unpacks is a row of archives, in gzip, zstd or lz4 or plain, with zeros between them
 //! (Linux, Documentation/driver-api/early-userspace/buffer-format.rst). What is packed with lz4 goes on to the end.
 
+mod lz4;
+
 use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
@@ -15,7 +17,7 @@ use super::damaged;
 use super::found::{Found, Gathered, MAX_PATH, what};
 use super::{Inside, Reader};
 use crate::image::limits::{FREE_EXPANSION, MAX_EXPANSION};
-use crate::output::vmlinux::lz4;
+use crate::output::vmlinux::lz4::MAGIC as LZ4;
 
 /// The name that ends an archive.
 const TRAILER: &[u8] = b"TRAILER!!!";
@@ -37,7 +39,7 @@ impl Reader for Initrd {
         // gzip (RFC 1952), zstd (RFC 8878), lz4's legacy frame, cpio.
         Ok(match bytes.start(4)?.as_slice() {
             [0x1f, 0x8b, ..] | [0x28, 0xb5, 0x2f, 0xfd] | b"0707" => true,
-            start => start == lz4::MAGIC,
+            start => start == LZ4,
         })
     }
 
@@ -97,7 +99,7 @@ fn read(initrd: impl Read, contents: &mut File, most: u64) -> io::Result<Vec<Ent
                 let frame = zstd::stream::read::Decoder::with_buffer(&mut from)?.single_frame();
                 reading.archives(&mut BufReader::new(frame))?;
             }
-            [first, ..] if *first == lz4::MAGIC[0] => {
+            [first, ..] if *first == LZ4[0] => {
                 reading.archives(&mut BufReader::new(lz4::Reader::new(&mut from)))?
             }
             [b'0', ..] => reading.archive(&mut from)?,
@@ -288,6 +290,26 @@ mod tests {
                 "z 100755 text = a",
             ]
         );
+    }
+
+    #[test]
+    fn blocks_of_lz4_end_anywhere_and_frames_follow_each_other() {
+        let archive = archive(&[entry(1, 0o100_644, 1, "f", "content")]);
+        // Literals alone: their number, in parts of 255 beyond 15.
+        let block = |literals: &[u8]| {
+            let mut packed = vec![0xF0];
+            let more = literals.len() - 15;
+            packed.extend(vec![255; more / 255]);
+            packed.push((more % 255) as u8);
+            packed.extend(literals);
+            [&(packed.len() as u32).to_le_bytes(), &packed[..]].concat()
+        };
+        let (one, two) = archive.split_at(100);
+        let frames = [&LZ4[..], &block(one), &block(two), &LZ4, &block(&archive)].concat();
+        assert_eq!(listed(&frames).unwrap(), ["f 100644 content", "f 100644 content"]);
+        for len in 5..LZ4.len() + block(one).len() + block(two).len() {
+            assert!(listed(&frames[..len]).is_err(), "{len}");
+        }
     }
 
     #[test]

@@ -59,7 +59,7 @@ pub enum ListingError {
     /// It is nothing that there is a reader for, and no archive.
     #[error(
         "{name} {source}; what can be looked into are configurations (.yml, .yaml), images by name (with a tag), as archives \
-         and as directories, uncompressed tar archives, initrds, disks (raw, qcow2), CDs, EFI programs, squashfs and EROFS"
+         and as directories, uncompressed tar archives, initrds, disks (raw, qcow2), CDs, EFI programs, squashfs, EROFS and ext4"
     )]
     Unknown {
         /// Its name.

@@ -15,6 +15,7 @@ mod bytes;
 mod disk;
 mod erofs;
 mod explore;
+mod ext4;
 mod fat;
 mod field;
 mod found;
@@ -43,6 +44,7 @@ static READERS: &[&dyn Reader] = &[
     &qcow2::Qcow2,
     &squashfs::Squashfs,
     &erofs::Erofs,
+    &ext4::Ext4,
     &iso::Iso,
     &fat::Fat,
     &disk::Disk,

@@ -10,12 +10,12 @@ pub(crate) const MAGIC: [u8; 4] = [0x02, 0x21, 0x4C, 0x18];
 /// Bytes of a block before it was packed.
 const BLOCK: usize = 8 << 20;
 /// The most that such a block has when it cannot be packed.
-const LARGEST: usize = BLOCK + BLOCK / 255 + 16;
+pub(crate) const LARGEST: usize = BLOCK + BLOCK / 255 + 16;
 /// The shortest match.
 const MATCH: usize = 4;
 
 /// Reads what is packed in `inner`, which begins with the magic number.
-pub(crate) struct Reader<R> {
+pub(super) struct Reader<R> {
     inner: R,
     block: Vec<u8>,
     at: usize,
@@ -30,7 +30,7 @@ enum State {
 }
 
 impl<R: Read> Reader<R> {
-    pub(crate) fn new(inner: R) -> Self {
+    pub(super) fn new(inner: R) -> Self {
         Self { inner, block: Vec::new(), at: 0, state: State::Start }
     }
 
@@ -92,7 +92,7 @@ impl<R: Read> Read for Reader<R> {
 }
 
 /// Unpacks one block: literals, and copies of what came before, in turn.
-fn unpack(mut packed: &[u8], out: &mut Vec<u8>) -> io::Result<()> {
+pub(crate) fn unpack(mut packed: &[u8], out: &mut Vec<u8>) -> io::Result<()> {
     loop {
         let token = byte(&mut packed)?;
         let literals = length(token >> 4, &mut packed)?;
