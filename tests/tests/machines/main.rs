@@ -3,6 +3,7 @@
 //! | module | what it is about |
 //! |---|---|
 //! | `checked_roots` | roots that are checked block by block |
+//! | `attached` | TAP interfaces, USB, directories of the host |
 //! | `data_disk` | a disk for data: blank, full, somebody else's |
 //! | `detached` | `lkb run --detach`, `lkb stop`, the metadata CD |
 //! | `examples` | the other examples boot, and the first without containerd |
@@ -15,6 +16,7 @@
 //! | `roots` | roots on disks |
 
 mod checked_roots;
+mod attached;
 mod data_disk;
 mod detached;
 mod examples;
