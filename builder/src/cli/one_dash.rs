@@ -9,7 +9,7 @@
 //! | `-nmae` | when `-n` is no short option: `--nmae`, so that clap can tell what was meant |
 //! | what follows an option that takes a value | that value, whatever it looks like |
 //! | what follows `--` | left alone |
-//! | `-v 2`, `-verbose 2` | `-v=2`, `--verbose=2`; a `-v` without a number counts |
+//! | `-v 2`, `-v2`, `-verbose 2` | `-v=2`, `-v=2`, `--verbose=2`; a `-v` without a number counts |
 //!
 //! A second duty, because it needs the same knowledge: `run PATH` means `run qemu PATH`, and options may come before
 //! the back-end.
@@ -34,7 +34,7 @@ pub fn normalise(args: impl IntoIterator<Item = OsString>, definition: &Command)
         }
         match Known::of(command).read(&arg) {
             Read::Option { rewritten, takes_next } => {
-                let mut option = rewritten.unwrap_or(arg);
+                let mut option = level_apart(rewritten.unwrap_or(arg));
                 if is_level(&option, rest.front()) {
                     option.push("=");
                     option.push(rest.pop_front().unwrap_or_default());
@@ -161,6 +161,14 @@ fn is_level(option: &OsStr, next: Option<&OsString>) -> bool {
         && next.is_some_and(|next| ["0", "1", "2", "3"].iter().any(|n| next == n))
 }
 
+/// `-v2` as clap reads it.
+fn level_apart(option: OsString) -> OsString {
+    match option.as_encoded_bytes() {
+        [b'-', b'v', level @ b'0'..=b'3'] => format!("-v={}", char::from(*level)).into(),
+        _ => option,
+    }
+}
+
 fn two_dashes(arg: &OsStr) -> OsString {
     let mut rewritten = OsString::from("-");
     rewritten.push(arg);
@@ -193,6 +201,7 @@ mod tests {
             ("-version", "--version"),
             ("-verbose 2 build -v 1", "--verbose=2 build -v=1"),
             ("-v build -v", "-v build -v"),
+            ("-v2 build -v0", "-v=2 build -v=0"),
             ("pkg show-tag -canonical -org o d", "pkg show-tag --canonical --org o d"),
             ("run qemu -publish 8080:80 -detached x", "run qemu --publish 8080:80 --detached x"),
         ] {
