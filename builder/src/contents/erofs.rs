@@ -95,14 +95,14 @@ impl FileSystem {
         let Some(root) = self.inode(self.root)?.names else {
             return Err(damaged("its root is no directory"));
         };
-        gathered.enter(self.root)?;
+        gathered.enter(self.root, root.len())?;
         let mut open = vec![(Vec::new(), root)];
         while let Some((path, directory)) = open.pop() {
             for (name, number) in self.listing(&directory)? {
                 let Inode { what, mode, uid, gid, links, xattrs, names: inside } = self.inode(number)?;
                 let path = below(&path, &name)?;
                 if let Some(directory) = inside {
-                    gathered.enter(number)?;
+                    gathered.enter(number, directory.len())?;
                     open.push((path.clone(), directory));
                 }
                 let mut link_to = None;

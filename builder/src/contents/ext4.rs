@@ -109,14 +109,14 @@ impl FileSystem {
         let mut names: HashMap<u32, Vec<u8>> = HashMap::new();
         let root = self.inode(ROOT)?;
         let Some(data) = root.names else { return Err(damaged("its root is no directory")) };
-        gathered.enter(ROOT.into())?;
+        gathered.enter(ROOT.into(), data.len())?;
         let mut open = vec![(Vec::new(), data)];
         while let Some((path, directory)) = open.pop() {
             for (name, number) in self.listing(&directory)? {
                 let Inode { what, mode, uid, gid, links, xattrs, names: inside } = self.inode(number)?;
                 let path = below(&path, &name)?;
                 if let Some(directory) = inside {
-                    gathered.enter(number.into())?;
+                    gathered.enter(number.into(), directory.len())?;
                     open.push((path.clone(), directory));
                 }
                 let mut link_to = None;

@@ -10,6 +10,8 @@ use super::damaged;
 const MAX_ENTRIES: usize = 8 << 20;
 /// Most bytes that all files of one have together.
 const MAX_CONTENT: u64 = 64 << 30;
+/// Most bytes of all directories of one, and so most work that empty ones make.
+const MAX_DIRECTORIES: u64 = 1 << 30;
 /// Longest path and longest target of a link, in bytes (`PATH_MAX`).
 pub(super) const MAX_PATH: u64 = 4096;
 /// Bits of a mode that say what an entry is.
@@ -86,6 +88,8 @@ pub(super) fn what(
 pub(super) struct Gathered {
     found: Vec<Found>,
     content: u64,
+    /// Bytes of the directories.
+    names: u64,
     /// Directories by what their file system knows them by.
     directories: HashSet<u64>,
 }
@@ -109,14 +113,17 @@ impl Gathered {
         Ok(())
     }
 
-    /// Enters a directory.
+    /// Enters a directory that has so many bytes.
     ///
     /// # Errors
-    /// When it has been entered before: a directory is in one place, or it could be within itself.
-    pub fn enter(&mut self, directory: u64) -> io::Result<()> {
-        match self.directories.insert(directory) {
-            true => Ok(()),
-            false => Err(damaged("a directory is in two places")),
+    /// When it has been entered before: a directory is in one place, or it could be within itself. Also when all together
+    /// are larger than any real ones: they may lie one over the other.
+    pub fn enter(&mut self, directory: u64, len: u64) -> io::Result<()> {
+        self.names = self.names.saturating_add(len);
+        match (self.directories.insert(directory), self.names <= MAX_DIRECTORIES) {
+            (true, true) => Ok(()),
+            (false, _) => Err(damaged("a directory is in two places")),
+            (_, false) => Err(damaged("its directories are larger than any real ones")),
         }
     }
 
@@ -144,4 +151,26 @@ pub(super) fn below(directory: &[u8], name: &[u8]) -> io::Result<Vec<u8>> {
         return Err(damaged("a name is empty, or has a slash or a NUL in it"));
     }
     Ok(crate::tree::join(directory, name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn directories_are_in_one_place_and_not_larger_than_any_real_ones() {
+        let mut gathered = Gathered::default();
+        gathered.enter(1, MAX_DIRECTORIES / 2).unwrap();
+        assert_eq!(gathered.enter(1, 0).unwrap_err().to_string(), "a directory is in two places");
+        gathered.enter(2, MAX_DIRECTORIES / 2).unwrap();
+        assert!(gathered.enter(3, 1).unwrap_err().to_string().contains("larger than any real ones"));
+    }
+
+    #[test]
+    fn names_are_one_part_of_a_path() {
+        assert_eq!(below(b"a/b", b"c").unwrap(), b"a/b/c");
+        for name in [&b""[..], b"a/b", b"a\0"] {
+            assert!(below(b"a", name).is_err(), "{name:?}");
+        }
+    }
 }

@@ -128,7 +128,7 @@ impl Volume<'_> {
     /// Every entry, directories before what is in them.
     fn walk(&self, root: &Record, gathered: &mut Gathered) -> io::Result<()> {
         let mut names: HashMap<u32, Vec<u8>> = HashMap::new();
-        gathered.enter(root.first)?;
+        gathered.enter(root.first, root.len)?;
         let mut open = vec![(Vec::new(), root.clone())];
         while let Some((path, directory)) = open.pop() {
             let mut extents = Vec::new();
@@ -143,7 +143,7 @@ impl Volume<'_> {
                 let extents = std::mem::take(&mut extents);
                 let mut found = self.entry(&path, &record, extents, &mut names)?;
                 if record.flags & DIRECTORY != 0 {
-                    gathered.enter(record.first)?;
+                    gathered.enter(record.first, record.len)?;
                     found.what = What::Directory;
                     open.push((found.path.clone(), record));
                 }

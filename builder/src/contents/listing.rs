@@ -1,18 +1,19 @@
 //! The entries of a root filesystem, and of what is beside it on the same disk.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::fs::File;
 use std::io;
 use std::path::Path;
 
 use super::archive;
 use super::bytes::Bytes;
+use super::error::ListingError;
 use super::explore::{Explored, Failure, Looked, Volume};
 use super::found::{Found, What};
+use super::listed::{Listed, Spot};
 use crate::image::Digest;
 use crate::output::Machine;
-use crate::tree::{Kind, Node, PathError, Tree, TreePath, clean, display, split};
+use crate::tree::{Kind, Node, Tree, TreePath, clean, split};
 
 /// What a root has when it is one.
 const INITS: [&[u8]; 2] = [b"init", b"sbin/init"];
@@ -25,127 +26,6 @@ pub struct Listing {
     /// What it is of, for messages.
     name: String,
     entries: BTreeMap<Spot, Listed>,
-}
-
-/// Where an entry is. Those of the root come first.
-#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Spot {
-    /// Empty in the root; else `disk`, `partition 1`, `initrd`, ….
-    pub volume: String,
-    /// The path in the volume.
-    pub path: TreePath,
-}
-
-impl fmt::Display for Spot {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.volume.as_str() {
-            "" => f.write_str(&display(&self.path)),
-            volume => write!(f, "{volume}:{}", display(&self.path)),
-        }
-    }
-}
-
-/// Why there is no listing, or no comparison.
-#[derive(Debug, thiserror::Error)]
-pub enum ListingError {
-    /// The file cannot be opened.
-    #[error("cannot open {name}: {source}")]
-    Open {
-        /// Its name.
-        name: String,
-        /// Why.
-        source: io::Error,
-    },
-    /// It is nothing that there is a reader for, and no archive.
-    #[error(
-        "{name} {source}; what can be looked into are configurations (.yml, .yaml), images by name (with a tag), as archives \
-         and as directories, uncompressed tar archives, initrds, disks (raw, qcow2), CDs, EFI programs, squashfs, EROFS and ext4"
-    )]
-    Unknown {
-        /// Its name.
-        name: String,
-        /// What an archive would have been otherwise.
-        source: io::Error,
-    },
-    /// It begins like something, and is not that.
-    #[error("{name} cannot be looked into: {place}: {source}")]
-    Damaged {
-        /// Its name.
-        name: String,
-        /// Where in it, and what it is there.
-        place: String,
-        /// What is wrong.
-        source: io::Error,
-    },
-    /// An entry has a name that is no path.
-    #[error("{name}: {source}")]
-    Path {
-        /// The file's name.
-        name: String,
-        /// Why.
-        source: PathError,
-    },
-    /// A hard link names nothing.
-    #[error("{name}: {path} is a hard link to {target}, which is no file before it")]
-    Link {
-        /// The file's name.
-        name: String,
-        /// The link.
-        path: String,
-        /// What it names.
-        target: String,
-    },
-    /// A file cannot be read.
-    #[error("cannot read {path} of {name}: {source}")]
-    Read {
-        /// Its path.
-        path: String,
-        /// What it is in.
-        name: String,
-        /// Why.
-        source: io::Error,
-    },
-}
-
-/// One entry.
-#[derive(Debug, Clone)]
-pub struct Listed {
-    /// What it is.
-    pub what: What,
-    /// Permission bits.
-    pub mode: u32,
-    /// Owner.
-    pub uid: u32,
-    /// Group.
-    pub gid: u32,
-    /// Extended attributes, by full name.
-    pub xattrs: BTreeMap<Vec<u8>, Vec<u8>>,
-    /// Of a file with several names, the first of them, in all the others.
-    pub link_to: Option<TreePath>,
-    /// What it is made of is listed, too.
-    pub is_looked_into: bool,
-}
-
-impl Listed {
-    /// User and group, as chown(1) has them.
-    #[must_use]
-    pub fn owner(&self) -> String {
-        format!("{}:{}", self.uid, self.gid)
-    }
-
-    /// `file, 3 bytes, 0644, 0:0`
-    #[must_use]
-    pub fn describe(&self) -> String {
-        let size = match &self.what {
-            What::File(bytes) => format!(", {} bytes", bytes.len()),
-            What::Part(facts) => {
-                let facts = facts.iter().map(|(name, value)| format!(", {name} {value}"));
-                return format!("{}{}", self.what.name(), facts.collect::<String>());
-            }
-            _ => String::new(),
-        };
-        format!("{}{size}, {:04o}, {}", self.what.name(), self.mode, self.owner())
-    }
 }
 
 impl Listing {
@@ -373,23 +253,6 @@ fn root_of(volumes: &[Volume]) -> Option<usize> {
         .or_else(|| of(&|volume| ROOTS.contains(&volume.format)))
         .or_else(|| of(&|volume| volume.is_initrd))
         .or_else(|| (volumes.len() == 1).then_some(0))
-}
-
-impl What {
-    /// In a word or two.
-    #[must_use]
-    pub fn name(&self) -> &'static str {
-        match self {
-            Self::Directory => "directory",
-            Self::File(_) => "file",
-            Self::Symlink(_) => "symbolic link",
-            Self::Device(_) => "character device",
-            Self::Disk(_) => "block device",
-            Self::Pipe => "pipe",
-            Self::Socket => "socket",
-            Self::Part(_) => "part",
-        }
-    }
 }
 
 #[cfg(test)]

@@ -14,6 +14,7 @@ mod archive;
 mod bytes;
 mod disk;
 mod erofs;
+mod error;
 mod explore;
 mod ext4;
 mod fat;
@@ -22,6 +23,7 @@ mod found;
 mod image;
 mod initrd;
 mod iso;
+mod listed;
 mod listing;
 mod qcow2;
 mod squashfs;
@@ -33,9 +35,11 @@ use std::fmt;
 use std::io;
 
 pub use bytes::Bytes;
+pub use error::ListingError;
 pub use found::What;
 pub use image::{ImageListingError, list_image};
-pub use listing::{Listed, Listing, ListingError, Spot};
+pub use listed::{Listed, Spot};
+pub use listing::Listing;
 
 use found::Found;
 

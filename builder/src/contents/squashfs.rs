@@ -111,14 +111,14 @@ impl FileSystem {
         let mut open: Vec<(Vec<u8>, Directory)> = Vec::new();
         let root = self.inode(self.root)?;
         let Some(directory) = root.directory else { return Err(damaged("its root is no directory")) };
-        gathered.enter(root.number.into())?;
+        gathered.enter(root.number.into(), directory.size.into())?;
         open.push((Vec::new(), directory));
         while let Some((path, directory)) = open.pop() {
             for (name, place) in self.listing(&directory)? {
                 let inode = self.inode(place)?;
                 let path = below(&path, &name)?;
                 if let Some(directory) = inode.directory {
-                    gathered.enter(inode.number.into())?;
+                    gathered.enter(inode.number.into(), directory.size.into())?;
                     open.push((path.clone(), directory));
                 }
                 let link_to = match (&inode.what, inode.links) {
