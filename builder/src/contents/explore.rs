@@ -140,7 +140,8 @@ impl Explored {
 
     fn boot_file(&mut self, path: &[u8], content: &Bytes, depth: usize) -> Result<Looked, Failure> {
         let last = crate::tree::split(path).1;
-        if last == KERNEL.0 {
+        // FAT has short names in capital letters.
+        if last.eq_ignore_ascii_case(KERNEL.0) {
             self.boot(KERNEL.1, content.clone());
             return Ok(Looked::Into);
         }
