@@ -12,6 +12,7 @@
 //! | `hardened` | containers that get no more than they ask for |
 //! | `image` | what the image is: small, sound, reproducible |
 //! | `ldap` | the LDAP appliance, and what the cloud makes of it |
+//! | `metadata` | the metadata agent's package, with a CD and without a network |
 //! | `power` | going down and coming up |
 //! | `roots` | roots on disks |
 
@@ -26,5 +27,6 @@ mod formats;
 mod hardened;
 mod image;
 mod ldap;
+mod metadata;
 mod power;
 mod roots;
