@@ -1,18 +1,20 @@
 //! Documents from a metadata service: tries, waits and tries again until there is an answer or no more time.
 
-use std::io::ErrorKind;
+mod error;
+mod failure;
+
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
-
-use thiserror::Error;
 
 use crate::console::Console;
 use crate::http::{self, Header, Method, Request, Timing, TryError};
 use crate::network::NetworkEvents;
 use crate::retry::{Failure, Next, Policy, Retry};
 use crate::service::Service;
-use crate::volume::VolumeError;
+use failure::{busy_status, classify};
+
+pub use error::FetchError;
 
 /// All of the times that a run keeps to.
 #[derive(Debug, Clone, Copy)]
@@ -36,98 +38,6 @@ impl Default for Times {
             policy: Policy::default(),
             grace: Duration::from_secs(1),
         }
-    }
-}
-
-/// Why a document could not be had.
-#[derive(Debug, Error)]
-pub enum FetchError {
-    /// Nobody has ever answered at the address: there is no such service here.
-    #[error("{address}: {cause} after {} s", .after.as_secs_f32().round())]
-    NoService {
-        /// Who was asked.
-        address: String,
-        /// The last try's failure.
-        cause: TryError,
-        /// Since the run began.
-        after: Duration,
-    },
-    /// Somebody answers, but not with documents of this kind.
-    #[error("{address} answers, but has {nothing}")]
-    NotThere {
-        /// Who was asked.
-        address: String,
-        /// What it does not have, beginning with "no" or "neither".
-        nothing: &'static str,
-    },
-    /// There is nothing of the kind on this machine.
-    #[error("this machine has {0}")]
-    NotHere(&'static str),
-    /// A device that should hold documents.
-    #[error(transparent)]
-    Volume(#[from] VolumeError),
-    /// A file that was asked for by name.
-    #[error("{path}: {cause}")]
-    File {
-        /// The file.
-        path: String,
-        /// The system's answer.
-        cause: std::io::Error,
-    },
-    /// A source that speaks, but not as it should.
-    #[error("{from}: {what}")]
-    Strange {
-        /// The source.
-        from: &'static str,
-        /// What is wrong.
-        what: String,
-    },
-    /// Nothing had come when the time was up.
-    #[error("no answer before the deadline")]
-    OutOfTime,
-    /// Somebody else's answer was taken.
-    #[error("not needed any more")]
-    Cancelled,
-    /// The service answers with a status that trying again doesn't change, or the last of those that it could.
-    #[error("{method} {path}: the service answers {status}")]
-    Status {
-        /// How it was asked.
-        method: Method,
-        /// What was asked for.
-        path: String,
-        /// The HTTP status.
-        status: u16,
-    },
-    /// The tries went wrong, the last one like this.
-    #[error("{method} {path}: {cause}")]
-    Failed {
-        /// How it was asked.
-        method: Method,
-        /// What was asked for.
-        path: String,
-        /// The last try's failure.
-        cause: TryError,
-    },
-}
-
-impl FetchError {
-    /// Whether this means that there is no such service, rather than that one does not work.
-    #[must_use]
-    pub fn is_absence(&self) -> bool {
-        matches!(
-            self,
-            Self::NoService { .. }
-                | Self::NotThere { .. }
-                | Self::NotHere(_)
-                | Self::OutOfTime
-                | Self::Cancelled
-        )
-    }
-
-    /// Whether the service will not speak to this machine, whatever it is asked.
-    #[must_use]
-    pub fn is_refusal(&self) -> bool {
-        matches!(self, Self::Status { status: 401 | 403, .. })
     }
 }
 
@@ -336,70 +246,6 @@ impl<'a> Fetcher<'a> {
     fn detail(&self, message: impl std::fmt::Display) {
         if !self.run.cancelled.load(Ordering::Relaxed) {
             self.run.console.detail(message);
-        }
-    }
-}
-
-/// Statuses that mean "later" (RFC 9110 15.5.9 and 15.6, RFC 6585 4).
-fn busy_status(status: u16) -> Option<Failure> {
-    matches!(status, 408 | 429 | 500..=599).then_some(Failure::Busy)
-}
-
-/// Which failures can get better, and what they say about the network.
-fn classify(error: &TryError) -> Option<Failure> {
-    match error {
-        TryError::NoRoute => Some(Failure::NetworkDown),
-        // Sent, and refused, not resolved on the link, rejected by a router, or dropped.
-        TryError::Connect(e) => matches!(
-            e.kind(),
-            ErrorKind::ConnectionRefused
-                | ErrorKind::ConnectionReset
-                | ErrorKind::HostUnreachable
-                | ErrorKind::NetworkUnreachable
-                | ErrorKind::NetworkDown
-                | ErrorKind::AddrNotAvailable
-                | ErrorKind::TimedOut
-                | ErrorKind::WouldBlock
-        )
-        .then_some(Failure::NoService),
-        // A user-mode network may accept for a peer that it then can't reach.
-        TryError::Silent | TryError::Broken(_) => Some(Failure::NoService),
-        TryError::Slow(_) => Some(Failure::Busy),
-        TryError::Response(_) => None,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn failures_are_told_apart_by_what_they_say_about_the_network() {
-        let connect = |errno: i32| TryError::Connect(std::io::Error::from_raw_os_error(errno));
-        use nix::libc;
-        for (error, wanted) in [
-            (TryError::NoRoute, Some(Failure::NetworkDown)),
-            (connect(libc::ENETUNREACH), Some(Failure::NoService)), // a router says so
-            (connect(libc::ECONNREFUSED), Some(Failure::NoService)),
-            (connect(libc::EHOSTUNREACH), Some(Failure::NoService)),
-            (connect(libc::ETIMEDOUT), Some(Failure::NoService)),
-            (connect(libc::ECONNRESET), Some(Failure::NoService)),
-            (connect(libc::EPERM), None), // a firewall of our own
-            (TryError::Silent, Some(Failure::NoService)),
-            (TryError::Slow(Duration::ZERO), Some(Failure::Busy)),
-            (TryError::Response(http::ResponseError::NotHttp), None),
-        ] {
-            assert_eq!(classify(&error), wanted, "{error}");
-        }
-    }
-
-    #[test]
-    fn only_statuses_that_mean_later_are_tried_again() {
-        for status in [408, 429, 500, 502, 503, 504] {
-            assert_eq!(busy_status(status), Some(Failure::Busy), "{status}");
-        }
-        for status in [301, 302, 400, 401, 403, 410] {
-            assert_eq!(busy_status(status), None, "{status}");
         }
     }
 }
