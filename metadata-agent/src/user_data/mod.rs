@@ -2,12 +2,12 @@
 //!
 //! | form | known by | becomes |
 //! | --- | --- | --- |
-//! | [`json`] | `{` | files, as LinuxKit has it |
-//! | [`cloud_config`] | `#cloud-config` | host name, keys, files, time and name servers |
-//! | [`mime`] | `Content-Type: multipart/…`, `MIME-Version:` | what its parts become, the later over the earlier |
-//! | [`script`] | `#!` | `scripts/NAME`, which nobody runs here |
-//! | [`gzip`] | its first two bytes | what is in it |
-//! | [`base64`] | decodes to one of the others | what is in it |
+//! | `json` | `{` | files, as LinuxKit has it |
+//! | `cloud_config` | `#cloud-config` | host name, keys, files, time and name servers |
+//! | `mime` | `Content-Type: multipart/…`, `MIME-Version:` | what its parts become, the later over the earlier |
+//! | `script` | `#!` | `scripts/NAME`, which nobody runs here |
+//! | `gzip` | its first two bytes | what is in it |
+//! | `base64` | decodes to one of the others | what is in it |
 //!
 //! Whatever it is, the file `userdata` has it as it came. What is wrong in it costs itself and not the whole, and
 //! messages say where, never what: user-data holds secrets.
