@@ -90,10 +90,15 @@ impl Machine {
                 continue;
             }
             let path = entry.path().expect("its path").display().to_string();
+            let path = path.trim_start_matches("./").to_owned();
+            // Where the links lead that are archived as what they are links to.
+            if path.starts_with(".data/") || path.starts_with(".tree-") {
+                continue;
+            }
             let mode = entry.header().mode().expect("its mode");
             let mut content = Vec::new();
             entry.read_to_end(&mut content).expect("its content");
-            told.insert(path.trim_start_matches("./").to_owned(), File { mode, content });
+            told.insert(path, File { mode, content });
         }
         told
     }

@@ -16,8 +16,8 @@
 //! | `power` | going down and coming up |
 //! | `roots` | roots on disks |
 
-mod checked_roots;
 mod attached;
+mod checked_roots;
 mod data_disk;
 mod detached;
 mod examples;
