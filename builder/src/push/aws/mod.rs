@@ -1,24 +1,27 @@
 //! An image in EC2 (AMI): a file in S3, imported as a snapshot, registered.
+//!
+//! | file | duty |
+//! |---|---|
+//! | `import.rs` | of the object, the snapshot |
+
+mod import;
 
 use std::cell::Cell;
 use std::fs::File;
 use std::io::{self, Read, Seek};
 use std::path::PathBuf;
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 
-use crate::aws::{self, Account, AwsError, Content, Element, Object};
+use crate::aws::{Account, AwsError, Content, Object};
 use crate::event::{Event, Work};
 
 /// Most bytes that S3 takes in one request (S3 User Guide, "Uploading objects").
 const MAX: u64 = 5 << 30;
 /// How long the import of a snapshot may take.
 const PATIENCE: Duration = Duration::from_secs(2 * 3600);
-/// The longest pause between two looks at it; the first is a second, and each further one twice as long.
-const PAUSE: Duration = Duration::from_secs(15);
 /// Bytes between two reports of progress.
 const REPORT: u64 = 1 << 20;
 
@@ -165,7 +168,7 @@ fn left(what: String, failure: PushError, why: AwsError) -> PushError {
 
 /// From the object to the image.
 fn make(account: &Account, options: &Options, name: &str, object: &Object<'_>) -> Result<String, PushError> {
-    let snapshot = import(account, name, object)?;
+    let snapshot = import::import(account, name, object)?;
     let fields = registration(options, name, &snapshot);
     let fields: Vec<(&str, &str)> = fields.iter().map(|(name, value)| (*name, value.as_str())).collect();
     let action = format!("register image {name}");
@@ -180,74 +183,6 @@ fn make(account: &Account, options: &Options, name: &str, object: &Object<'_>) -
             Err(why) => left(format!("snapshot {snapshot}"), failure.into(), why),
         }
     })
-}
-
-/// Makes a snapshot of an object, and returns its id when it is complete.
-fn import(account: &Account, name: &str, object: &Object<'_>) -> Result<String, PushError> {
-    let description = format!("{name} disk");
-    let token = aws::token(object.key);
-    let fields = [
-        ("ClientToken", token.as_str()),
-        ("Description", name),
-        ("DiskContainer.Description", &description),
-        ("DiskContainer.Format", "raw"),
-        ("DiskContainer.UserBucket.S3Bucket", object.bucket),
-        ("DiskContainer.UserBucket.S3Key", object.key),
-    ];
-    let action = format!("import {object} as a snapshot");
-    let answer = account.ec2("ImportSnapshot", &fields, true, &action)?;
-    let task = answer.text("importTaskId").ok_or(AwsError::Answer { action, member: "importTaskId" })?;
-    wait(account, task).map_err(|failure| match failure {
-        // It is over by itself.
-        failure @ PushError::Import { .. } => failure,
-        failure => {
-            match account.ec2("CancelImportTask", &[("ImportTaskId", task)], true, &format!("cancel {task}"))
-            {
-                Ok(_) => failure,
-                Err(why) => left(format!("import task {task}"), failure, why),
-            }
-        }
-    })
-}
-
-fn wait(account: &Account, task: &str) -> Result<String, PushError> {
-    let (deadline, mut pause) = (Instant::now() + PATIENCE, Duration::from_secs(1));
-    let action = format!("look at import task {task}");
-    loop {
-        let answer =
-            account.ec2("DescribeImportSnapshotTasks", &[("ImportTaskId.1", task)], true, &action)?;
-        match progress(&answer) {
-            Progress::Done(snapshot) => return Ok(snapshot),
-            Progress::Goes if Instant::now() < deadline => {
-                thread::sleep(pause);
-                pause = (pause * 2).min(PAUSE);
-            }
-            Progress::Goes => return Err(PushError::Late { task: task.to_owned() }),
-            Progress::Over { status, message } => {
-                return Err(PushError::Import { task: task.to_owned(), status, message });
-            }
-        }
-    }
-}
-
-#[derive(Debug, PartialEq, Eq)]
-enum Progress {
-    Goes,
-    Done(String),
-    Over { status: String, message: String },
-}
-
-fn progress(answer: &Element) -> Progress {
-    let detail = "importSnapshotTaskSet/item/snapshotTaskDetail";
-    let said = |member: &str| answer.text(&format!("{detail}/{member}")).unwrap_or_default().to_owned();
-    match (said("status").as_str(), said("snapshotId")) {
-        ("completed", snapshot) if !snapshot.is_empty() => Progress::Done(snapshot),
-        ("active" | "pending" | "converting" | "updating" | "updated", _) => Progress::Goes,
-        (status, _) => {
-            let status = if status.is_empty() { "not known any more" } else { status };
-            Progress::Over { status: status.to_owned(), message: said("statusMessage") }
-        }
-    }
 }
 
 /// What EC2 is told of an image.
@@ -355,25 +290,5 @@ mod tests {
             assert!(matches!(name(&options), Err(PushError::Name(_))), "{bad}");
         }
         assert!(matches!(name(&Options { tpm: true, ..options() }), Err(PushError::Tpm)));
-    }
-
-    #[test]
-    fn a_task_goes_on_or_is_over() {
-        let task = |detail: &str| {
-            let text = format!(
-                "<R><importSnapshotTaskSet><item><snapshotTaskDetail>{detail}</snapshotTaskDetail></item></importSnapshotTaskSet></R>"
-            );
-            progress(&Element::parse(&text).unwrap())
-        };
-        assert_eq!(task("<status>active</status><progress>3</progress>"), Progress::Goes);
-        assert_eq!(task("<status>completed</status><snapshotId>s</snapshotId>"), Progress::Done("s".into()));
-        let over =
-            |status: &str, message: &str| Progress::Over { status: status.into(), message: message.into() };
-        assert_eq!(
-            task("<status>deleted</status><statusMessage>no disk</statusMessage>"),
-            over("deleted", "no disk")
-        );
-        assert_eq!(task("<status>completed</status>"), over("completed", ""));
-        assert_eq!(progress(&Element::parse("<R/>").unwrap()), over("not known any more", ""));
     }
 }
