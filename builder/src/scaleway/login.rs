@@ -134,7 +134,7 @@ fn entries(text: &str, profile: Option<&str>) -> Result<BTreeMap<String, String>
 mod tests {
     use super::*;
 
-    const TEXT: &str = "secret_key: one\ndefault_project_id: p\ndefault_zone: fr-par-2\nprofiles:\n  two:\n    secret_key: two\n";
+    const TEXT: &str = "secret_key: hidden\ndefault_project_id: p\ndefault_zone: fr-par-2\nprofiles:\n  two:\n    secret_key: two\n";
 
     fn login(variables: &[(&str, &str)], text: &str) -> Result<Login, String> {
         let home = tempfile::tempdir().unwrap();
@@ -151,9 +151,9 @@ mod tests {
         let plain = login(&[], TEXT).unwrap();
         assert_eq!(
             (plain.secret.reveal(), plain.zone.as_str(), plain.query()),
-            ("one", "fr-par-2", ("project", "p"))
+            ("hidden", "fr-par-2", ("project", "p"))
         );
-        assert!(!format!("{plain:?}").contains("one"));
+        assert!(!format!("{plain:?}").contains("hidden"));
         let two = login(&[("SCW_PROFILE", "two"), ("SCW_DEFAULT_ZONE", "ams1")], TEXT).unwrap();
         assert_eq!((two.secret.reveal(), two.zone.as_str()), ("two", "nl-ams-1"));
         let own =
