@@ -2,11 +2,12 @@
 //!
 //! | module | what it is about |
 //! |---|---|
-//! | `checked_roots` | roots that are checked block by block |
 //! | `attached` | TAP interfaces, USB, directories of the host |
+//! | `checked_roots` | roots that are checked block by block |
 //! | `data_disk` | a disk for data: blank, full, somebody else's |
 //! | `detached` | `lkb run --detach`, `lkb stop`, the metadata CD |
 //! | `examples` | the other examples boot, and the first without containerd |
+//! | `expect` | `lkb run --expect` |
 //! | `faults` | what goes wrong is made to go wrong |
 //! | `formats` | every format boots |
 //! | `hardened` | containers that get no more than they ask for |

@@ -8,6 +8,7 @@
 //! ```
 
 mod attachments;
+mod authorizations;
 mod challenge;
 mod client;
 mod download;
@@ -39,6 +40,7 @@ use super::signature::attached;
 use super::{Cache, Digest, ImageError, Reference};
 use crate::event::{Event, Work};
 use attachments::Attachments;
+use authorizations::Authorizations;
 use client::Client;
 pub use error::{PullError, PushError, Reason, Refusal};
 pub use keychain::{Keychain, KeychainError};
@@ -65,6 +67,7 @@ pub struct Registries {
     keychain: Keychain,
     /// Made when it is needed first: the system has many certificates to read.
     client: Mutex<Option<Arc<Client>>>,
+    known: Authorizations,
 }
 
 impl fmt::Debug for Registries {
@@ -128,7 +131,14 @@ impl Registries {
         keychain: Keychain,
         tell: impl Fn(Event<'_>) + Send + Sync + 'static,
     ) -> Self {
-        Self { tell: Box::new(tell), mirrors, certificates, keychain, client: Mutex::default() }
+        Self {
+            tell: Box::new(tell),
+            mirrors,
+            certificates,
+            keychain,
+            client: Mutex::default(),
+            known: Authorizations::default(),
+        }
     }
 
     /// Brings an image for one architecture, in Go's words (`amd64`), into the cache and names it there. Every byte
@@ -205,7 +215,8 @@ impl Registries {
         let mut refusals = Vec::new();
         for endpoint in endpoints {
             let meter = Meter::new(Work::Pull, &name, &*self.tell);
-            let session = Session::open(&client, &self.keychain, &endpoint, reference.repository(), meter);
+            let session =
+                Session::open(&client, &self.keychain, &endpoint, reference.repository(), meter, &self.known);
             let whom = session.base.to_string();
             match job(session) {
                 Ok((descriptor, pulled)) => {
@@ -245,7 +256,8 @@ impl Registries {
         let read = all.into_iter().take(MAX_SOURCES).cloned().collect();
         let name = image();
         let meter = Meter::new(Work::Push, &name, &*self.tell);
-        let session = Session::open(&client, &self.keychain, &endpoint, remote.repository(), meter);
+        let session =
+            Session::open(&client, &self.keychain, &endpoint, remote.repository(), meter, &self.known);
         let session = session.for_push(read);
         let whom = session.base.to_string();
         // Nobody removes what is being read.
@@ -284,7 +296,8 @@ impl Registries {
         for endpoint in endpoints {
             let name = image();
             let meter = Meter::new(Work::Pull, &name, &*self.tell);
-            let session = Session::open(&client, &self.keychain, &endpoint, reference.repository(), meter);
+            let session =
+                Session::open(&client, &self.keychain, &endpoint, reference.repository(), meter, &self.known);
             match session.document(&format!("manifests/{what}"), manifest::ANY) {
                 Ok(answer) => return Ok(Digest::of(&answer.bytes)),
                 Err(why) => refusals.push(Refusal { whom: session.base.to_string(), why }),

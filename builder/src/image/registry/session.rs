@@ -9,6 +9,7 @@ use std::time::Duration;
 use ureq::Body;
 use ureq::http::{Method, Response, header};
 
+use super::authorizations::Authorizations;
 use super::challenge::{Challenge, challenges};
 use super::client::{Client, Failure, Request, classify_io};
 use super::error::Reason;
@@ -66,6 +67,8 @@ pub(super) struct Session<'a> {
     pub(super) meter: Meter<'a>,
     /// What the registry wanted to see last time.
     authorization: Mutex<Option<Secret>>,
+    /// The same for the next who reads there.
+    known: &'a Authorizations,
 }
 
 impl<'a> Session<'a> {
@@ -76,6 +79,7 @@ impl<'a> Session<'a> {
         endpoint: &Endpoint,
         repository: &'a str,
         meter: Meter<'a>,
+        known: &'a Authorizations,
     ) -> Self {
         let base = match endpoint {
             Endpoint::At(url) => url.clone(),
@@ -91,18 +95,19 @@ impl<'a> Session<'a> {
         Self {
             client,
             keychain,
-            base,
             repository,
             purpose: Purpose::Pull,
             sources: Vec::new(),
             meter,
-            authorization: Mutex::default(),
+            authorization: Mutex::new(known.last(&base.to_string(), repository)),
+            known,
+            base,
         }
     }
 
     /// The same for pushing, by mounting blobs of these other repositories where they have them.
     pub(super) fn for_push(self, sources: Vec<String>) -> Self {
-        Self { purpose: Purpose::Push, sources, ..self }
+        Self { purpose: Purpose::Push, sources, authorization: Mutex::default(), ..self }
     }
 
     /// An address in the repository.
@@ -179,6 +184,9 @@ impl<'a> Session<'a> {
                     // Tokens may also expire in the middle of an image.
                     renewed = true;
                     let new = self.authorize(&response)?;
+                    if self.purpose == Purpose::Pull {
+                        self.known.note(&self.base.to_string(), self.repository, new.clone());
+                    }
                     *self.authorization.lock().unwrap_or_else(PoisonError::into_inner) = Some(new);
                 }
                 401 | 403 => return Err(self.denied()?.into()),
