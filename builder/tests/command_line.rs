@@ -1,5 +1,6 @@
 //! The `lkb` command as a user meets it.
 
+use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 use std::process::{Command, Output};
 
@@ -217,6 +218,33 @@ fn the_caches_commands_have_linuxkits_options() {
     let output = lkb(&["cache", "export", "-outfile", "x", "-format", "squashfs", "y"]);
     assert_eq!(output.status.code(), Some(2));
     assert!(stderr(&output).contains("[possible values: oci, docker, filesystem]"), "{}", stderr(&output));
+}
+
+#[test]
+fn a_pipe_and_what_a_link_leads_to_are_written_and_stay_what_they_are() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
+    let (cache, yaml, pipe, link, tar) =
+        (path("cache"), path("m.yml"), path("pipe"), path("link"), path("tar"));
+    std::fs::write(&yaml, "files:\n  - {path: etc/a, contents: a}\n").unwrap();
+    std::fs::write(&tar, "older").unwrap();
+    std::os::unix::fs::symlink(&tar, &link).unwrap();
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let build = |out: &str| lkb(&["--cache", &cache, "build", "-o", out, &yaml]);
+
+    let reader = std::thread::spawn({
+        let pipe = pipe.clone();
+        move || std::fs::read(pipe).unwrap()
+    });
+    let output = build(&pipe);
+    assert!(output.status.success(), "{}", stderr(&output));
+    let piped = reader.join().unwrap();
+    assert!(std::fs::metadata(&pipe).unwrap().file_type().is_fifo(), "a file is in its place");
+
+    let output = build(&link);
+    assert!(output.status.success(), "{}", stderr(&output));
+    assert!(Path::new(&link).is_symlink(), "a file is in its place");
+    assert!(!piped.is_empty() && std::fs::read(&tar).unwrap() == piped);
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! `lkb build`.
 
+use std::fs::{self, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -233,6 +234,16 @@ fn stream(
         let mut out = std::io::stdout().lock();
         format.stream(machine, &mut out).ok_or_else(|| no_stream(*format))??;
         out.flush()?;
+        return SUCCESS;
+    }
+    let cannot = |error| format!("cannot write to {}: {error}", file.display());
+    // What a link leads to is written, as any program would.
+    let target = if file.is_symlink() { fs::canonicalize(file).map_err(cannot)? } else { file.to_owned() };
+    let file = target.as_path();
+    if fs::metadata(file).is_ok_and(|known| !known.is_file() && !known.is_dir()) {
+        // A device or a pipe takes bytes as they come; a file of its name would take its place.
+        let mut out = OpenOptions::new().write(true).open(file).map_err(cannot)?;
+        format.stream(machine, &mut out).ok_or_else(|| no_stream(*format))??;
         return SUCCESS;
     }
     let name = file.file_name().ok_or_else(|| format!("{} is no file name", file.display()))?;
