@@ -26,10 +26,16 @@ packages: build ## build the packages of pkg/ into the cache
 demo: packages ## build examples/ldap.yml, boot it, ask LDAP, power it off
 	@tools/demo
 
-# Linking what boots keeps one core busy; lint has the other.
-test: fmt ## every check there is
-	@$(MAKE) --no-print-directory -j2 packages lint
-	@$(MAKE) --no-print-directory unit suite
+# Linking what boots keeps one core busy; lints and unit tests have the other. What each prints stays in one piece.
+test: fmt deps ## every check there is
+	@$(MAKE) --no-print-directory -j2 --output-sync=recurse packages lint-and-unit
+	@$(MAKE) --no-print-directory suite
+
+.PHONY: lint-and-unit
+lint-and-unit:
+	@$(MAKE) --no-print-directory lint
+	@$(MAKE) --no-print-directory unit
+	cargo test --locked --no-run -p lk-tests
 
 fmt: ## check the format of the sources
 	cargo fmt --all --check
