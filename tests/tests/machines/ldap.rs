@@ -157,7 +157,7 @@ fn user_data_that_is_not_json_is_kept_as_it_is_and_the_defaults_serve() {
     let (key, public) = ssh_key(dir.path());
     let cloud = Instance {
         name: "raw".into(),
-        user_data: Some(b"#!/bin/sh\necho \xff\0\n".to_vec()),
+        user_data: Some(b"{\"ldap_suffix\": \xff\0}\n".to_vec()),
         keys: vec![("k".into(), public)],
     };
     let vm = Vm::boot(ldap(), dir.path(), &Setup { cloud: Some(cloud), ..Setup::default() });
