@@ -16,6 +16,7 @@
 //! | `metadata` | the metadata agent's package, with a CD and without a network |
 //! | `power` | going down and coming up |
 //! | `roots` | roots on disks |
+//! | `user_data` | user-data that is not what it should be |
 
 mod attached;
 mod checked_roots;
@@ -31,3 +32,4 @@ mod ldap;
 mod metadata;
 mod power;
 mod roots;
+mod user_data;
