@@ -4,7 +4,7 @@ a hand-made instance: no keystone, no database, no message bus.  Needs only `pip
 install nova` (and genisoimage for --config-drive).
 
   nova-metadata-serve.py [--listen 127.0.0.1:8775] [--spec FILE.json] [--config-drive OUT.iso]
-      [--hostname vm1] [--name vm1] [--user-data FILE] [--key 'name=ssh-ed25519 AAAA..']...
+      [--hostname vm1] [--name vm1] [--user-data FILE] [--key 'name=ssh-ed25519 AAAA..']
       [--meta k=v]... [--ip 10.0.2.15/24] [--gateway 10.0.2.2] [--dns 10.0.2.3]
       [--mac 52:54:00:12:34:56] [--static] [--file /etc/motd=LOCALFILE]... [--admin-pass PW]
       [--dump] [--netns NAME|PATH] [--portfile FILE]
@@ -38,7 +38,7 @@ p.add_argument('--uuid', default='b5d9d0cc-b331-4952-8df6-04eac550a9ab')
 p.add_argument('--project-id', default='39247e3fc4a140d08f8a600329f6e0e0')
 p.add_argument('--instance-type', default='m1.tiny')
 p.add_argument('--user-data')
-p.add_argument('--key', action='append', default=[])
+p.add_argument('--key')
 p.add_argument('--meta', action='append', default=[])
 p.add_argument('--security-group', action='append', default=[])
 p.add_argument('--ip', default='10.0.2.15/24')
@@ -114,15 +114,12 @@ inst = objects.Instance(
 if o.user_data:
     with open(o.user_data, 'rb') as f:
         inst.user_data = base64.b64encode(f.read()).decode()   # as `POST /servers` carries it
-pairs = []
-for key in o.key:
-    name, data = key.split('=', 1)
-    if os.path.exists(data):
-        data = open(data).read()
-    pairs.append(objects.KeyPair(name=name, public_key=data, type='ssh'))
-if pairs:
-    inst.key_name, inst.key_data = pairs[0].name, pairs[0].public_key
-    inst.keypairs = objects.KeyPairList(objects=pairs)
+if o.key:
+    kn, kd = o.key.split('=', 1)
+    if os.path.exists(kd):
+        kd = open(kd).read()
+    inst.key_name, inst.key_data = kn, kd
+    inst.keypairs = objects.KeyPairList(objects=[objects.KeyPair(name=kn, public_key=kd, type='ssh')])
 
 # ---- the three look-ups that would leave the process
 base._format_instance_mapping = lambda i: block_device.instance_block_mapping(i, [])

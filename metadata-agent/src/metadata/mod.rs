@@ -121,6 +121,7 @@ impl Metadata {
             _ if key.chars().any(|c| c.is_control() && c != '\t') => {
                 return Err(invalid("is not a single line"));
             }
+            _ if !key.contains([' ', '\t']) => return Err(invalid("is no public key")),
             _ if key.len() > MAX_KEY => return Err(invalid("is too long")),
             _ if self.authorized_keys.len() >= MAX_KEYS => return Err(invalid("is one too many")),
             _ => {}
@@ -224,8 +225,9 @@ mod tests {
         for (key, why) in [
             ("ssh-ed25519 AAAA\nssh-ed25519 BBBB".as_bytes(), "is not a single line"),
             (b"ssh-ed25519 \x1b[2J", "is not a single line"),
+            (b"ssh-ed25519", "is no public key"),
             (b"\xff\xfe", "is not text"),
-            ("x".repeat(9000).as_bytes(), "is too long"),
+            ("ssh-rsa ".repeat(2000).as_bytes(), "is too long"),
         ] {
             assert_eq!(metadata.add_key("k", key).unwrap_err().why, why);
         }

@@ -104,10 +104,13 @@ impl<'d> Session<'d> {
         }
     }
 
-    /// One public key; `name` is what a complaint calls it.
+    /// One public key, or several with a line each: what OpenStack calls a key pair may be a whole file for sshd. `name`
+    /// is what a complaint calls it.
     pub fn key(&mut self, name: &str, key: &[u8]) {
-        if let Err(invalid) = self.reading.metadata.add_key(name, key) {
-            self.problem(invalid);
+        for line in key.split(|&b| b == b'\n').filter(|line| !line.starts_with(b"#")) {
+            if let Err(invalid) = self.reading.metadata.add_key(name, line) {
+                self.problem(invalid);
+            }
         }
     }
 

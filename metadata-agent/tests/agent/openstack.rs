@@ -26,7 +26,7 @@ fn on(root: TempDir, address: SocketAddr, times: Times) -> Try {
 fn everything_that_nova_says_becomes_a_file_with_linuxkits_name() {
     let meta_data = r#"{
         "uuid": "83679162-1378-4288-a2d4-70e13ec132aa", "hostname": "web-1.novalocal", "availability_zone": "nova",
-        "public_keys": {"mine": "ssh-ed25519 AAAA me@home\n", "his": "ssh-rsa BBBB", "cert": "-----BEGIN\nX509"},
+        "public_keys": {"mine": "ssh-ed25519 AAAA me@home\n# at work\nssh-ed25519 CCCC me@work\n", "his": "ssh-rsa BBBB", "cert": "-----BEGIN\nX509"},
         "keys": [{"name": "mine", "type": "ssh", "data": "…"}, {"name": "cert", "type": "x509", "data": "…"}],
         "random_seed": "c2VlZA==", "meta": {"password": "S3CRET"}
     }"#;
@@ -57,7 +57,7 @@ fn everything_that_nova_says_becomes_a_file_with_linuxkits_name() {
         ("availability_zone", "nova", 0o644),
         ("instance_type", "m1.tiny", 0o644),
         ("instance_id", "i-00000001", 0o644),
-        ("ssh/authorized_keys", "ssh-rsa BBBB\nssh-ed25519 AAAA me@home\n", 0o600),
+        ("ssh/authorized_keys", "ssh-rsa BBBB\nssh-ed25519 AAAA me@home\nssh-ed25519 CCCC me@work\n", 0o600),
         ("app.conf", "T0PSECRET", 0o600),
         ("certs/ca.pem", "ca", 0o644),
         ("meta_data.json", meta_data, 0o600),
@@ -72,7 +72,7 @@ fn everything_that_nova_says_becomes_a_file_with_linuxkits_name() {
         assert_eq!(it.read(absent), None, "{absent}");
     }
     assert_eq!(it.hostname.as_deref(), Some("web-1.novalocal"));
-    it.says("openstack: web-1.novalocal, instance i-00000001, 2 keys, user-data of");
+    it.says("openstack: web-1.novalocal, instance i-00000001, 3 keys, user-data of");
     for secret in ["S3CRET", "T0PSECRET", "c2VlZA", "AAAA"] {
         assert!(!it.log.contains(secret), "{secret} is in the log:\n{}", it.log);
     }
@@ -198,10 +198,10 @@ fn a_value_that_cannot_be_true_is_left_out_and_complained_about() {
     ]));
     assert!(!it.clean);
     assert_eq!((it.read("hostname"), it.read("local_ipv4"), it.hostname.clone()), (None, None, None));
-    assert_eq!(it.read("ssh/authorized_keys").as_deref(), Some("ssh-rsa C\n"));
+    assert_eq!(it.read("ssh/authorized_keys").as_deref(), Some("ssh-rsa A\nssh-rsa C\n"));
     it.says("openstack: hostname is not a host name by RFC 1123; left out");
     it.says("openstack: local_ipv4 is not an IPv4 address; left out");
-    it.says("openstack: public key \"k\" is not a single line; left out");
+    it.says("openstack: public key \"k\" is no public key; left out");
 }
 
 #[test]
