@@ -8,6 +8,9 @@ PACKAGES := $(patsubst %/build.yml,%,$(wildcard pkg/*/build.yml))
 # What only tests boot.
 TEST_PACKAGES := $(patsubst %/build.yml,%,$(wildcard tests/pkg/*/build.yml))
 
+# Of the whole workspace: with one package chosen, cargo would compile lkb anew for its features.
+MACHINES := --workspace --test machines
+
 .PHONY: help deps build packages demo test fmt lint unit suite faults linuxkit openstack fuzz hot bench deny clean
 
 help: ## what each target does
@@ -35,24 +38,25 @@ test: fmt deps ## every check there is
 lint-and-unit:
 	@$(MAKE) --no-print-directory lint
 	@$(MAKE) --no-print-directory unit
-	cargo test --locked --no-run -p lk-tests
+	cargo test --locked --no-run $(MACHINES)
 
 fmt: ## check the format of the sources
 	cargo fmt --all --check
 
 lint: deps ## clippy, warnings are errors
 	cargo clippy --locked --workspace --all-targets -- -D warnings
+	cargo clippy --locked $(MACHINES) --test openstack -- -D warnings
 
 unit: deps ## unit and integration tests
-	cargo test --locked --no-fail-fast --workspace --exclude lk-tests
+	cargo test --locked --no-fail-fast --workspace
 
 suite: packages ## boot real images in qemu
 	$(LKB) pkg build $(TEST_PACKAGES)
-	cargo test --locked --no-fail-fast -p lk-tests -- --test-threads=3
+	cargo test --locked --no-fail-fast $(MACHINES) -- --test-threads=3
 
 faults: packages ## the fault suite, whole: hours; LK_FAULTS_SEED=N for another order
 	$(LKB) pkg build $(TEST_PACKAGES)
-	LK_FAULTS=full cargo test --locked --no-fail-fast -p lk-tests --test machines -- faults:: --test-threads=2 --nocapture
+	LK_FAULTS=full cargo test --locked --no-fail-fast $(MACHINES) -- faults:: --test-threads=2 --nocapture
 
 linuxkit: deps ## build every YAML of LINUXKIT=DIR, a git checkout of LinuxKit, with stand-in images
 	cargo test --locked -p lkb --test linuxkit -- --ignored --nocapture

@@ -83,7 +83,6 @@ fn assert_both_are_told(server: &Server, expected: &Expected<'_>) {
 }
 
 #[test]
-#[ignore = "asks a real OpenStack: make openstack"]
 fn the_three_keys_of_the_ldap_appliance_and_the_ssh_key_arrive() {
     let dir = directory();
     let (_, public) = ssh_key(dir.path());
@@ -106,7 +105,6 @@ fn the_three_keys_of_the_ldap_appliance_and_the_ssh_key_arrive() {
 }
 
 #[test]
-#[ignore = "asks a real OpenStack: make openstack"]
 fn binary_user_data_arrives() {
     let every_byte: Vec<u8> = (0..=255).rev().cycle().take(1000).collect();
     let server = server("binary", Some(&every_byte), &[]);
@@ -114,7 +112,6 @@ fn binary_user_data_arrives() {
 }
 
 #[test]
-#[ignore = "asks a real OpenStack: make openstack"]
 fn as_much_user_data_as_nova_takes_arrives() {
     let most = lines(MOST);
     let server = server("most", Some(&most), &[]);
@@ -122,7 +119,6 @@ fn as_much_user_data_as_nova_takes_arrives() {
 }
 
 #[test]
-#[ignore = "asks a real OpenStack: make openstack"]
 fn more_user_data_than_the_interface_takes_arrives_where_nova_has_it() {
     let dir = directory();
     let more = lines(MORE);
@@ -161,14 +157,12 @@ fn assert_described_is_told(expected: &Expected<'_>, options: &[&str]) {
 }
 
 #[test]
-#[ignore = "asks a real OpenStack: make openstack"]
 fn a_server_without_user_data_has_no_such_file() {
     let server = server("none", None, &[]);
     assert_both_are_told(&server, &Expected::of(&server, "none", None));
 }
 
 #[test]
-#[ignore = "asks a real OpenStack: make openstack"]
 fn a_static_network_arrives_by_config_drive() {
     cloud().stack.add_static_network("static", "10.88.0.0/24");
     let server = server("static1", None, &["--network", "static"]);
@@ -180,7 +174,6 @@ fn a_static_network_arrives_by_config_drive() {
 }
 
 #[test]
-#[ignore = "asks a real OpenStack: make openstack"]
 fn two_ssh_keys_arrive() {
     // A server has one key pair, which may have several lines.
     let key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIA7ZPG4b3djPBnuIcWbEGN8ddnKz/HNeEEapHjVX4axS";

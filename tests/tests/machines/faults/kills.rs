@@ -132,7 +132,7 @@ fn whatever_is_killed_of_the_embedded_engine_every_service_serves_and_none_was_s
 /// exists.
 #[test]
 fn a_supervisor_that_is_killed_while_it_creates_tasks_creates_them_when_it_is_back() {
-    machines(scaled(6, 60), killed_at_work);
+    machines(scaled(2, 60), killed_at_work);
 }
 
 fn killed_at_work(rounds: usize, mut dice: Dice) {
