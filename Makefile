@@ -4,6 +4,8 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := build
 
 LKB := target/release/lkb
+# The lkb that is compiled with the tests: `make test` compiles no other.
+TESTED := LKB=$(CURDIR)/target/debug/lkb COMPILED=yes
 PACKAGES := $(patsubst %/build.yml,%,$(wildcard pkg/*/build.yml))
 # What only tests boot.
 TEST_PACKAGES := $(patsubst %/build.yml,%,$(wildcard tests/pkg/*/build.yml))
@@ -22,22 +24,23 @@ deps: ## install the Debian packages that are needed (root)
 build: deps ## build lkb
 	LKB_COMMIT=$$(git rev-parse HEAD 2>/dev/null || echo unknown) cargo build --release --locked -p lkb
 
-packages: build ## build the packages of pkg/ into the cache
+packages: $(if $(COMPILED),,build) ## build the packages of pkg/ into the cache
 	@tools/debian-base
 	$(LKB) pkg build $(PACKAGES)
 
 demo: packages ## build examples/ldap.yml, boot it, ask LDAP, power it off
 	@tools/demo
 
-# Linking what boots keeps one core busy; lints and unit tests have the other. What each prints stays in one piece.
+# Linking what boots keeps one core busy; unit tests and lints have the other. What each prints stays in one piece.
 test: fmt deps ## every check there is
-	@$(MAKE) --no-print-directory -j2 --output-sync=recurse packages lint-and-unit
-	@$(MAKE) --no-print-directory suite
+	cargo test --locked --no-run --workspace
+	@$(MAKE) --no-print-directory -j2 --output-sync=recurse $(TESTED) packages unit-and-lint
+	@$(MAKE) --no-print-directory $(TESTED) suite
 
-.PHONY: lint-and-unit
-lint-and-unit:
-	@$(MAKE) --no-print-directory lint
+.PHONY: unit-and-lint
+unit-and-lint:
 	@$(MAKE) --no-print-directory unit
+	@$(MAKE) --no-print-directory lint
 	cargo test --locked --no-run $(MACHINES)
 
 fmt: ## check the format of the sources
