@@ -143,8 +143,12 @@ impl Agent {
     /// # Panics
     /// When there is none.
     pub fn pid(&self, target: &str) -> i64 {
-        let found = self.call(&["find", target]);
-        found["pid"].as_i64().unwrap_or_else(|| panic!("there is no {target}"))
+        self.find(target).unwrap_or_else(|| panic!("there is no {target}"))
+    }
+
+    /// The process number of what `target` means, if it is there.
+    pub fn find(&self, target: &str) -> Option<i64> {
+        self.call(&["find", target])["pid"].as_i64()
     }
 }
 

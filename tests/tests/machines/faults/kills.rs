@@ -14,12 +14,30 @@ struct Storm<'a> {
     guest: &'a Guest,
     /// Starts that are accounted for: the first one, and one for each kill that took the service with it.
     allowed: BTreeMap<&'static str, usize>,
+    /// Processes of services that have lost their shim: they serve until containerd has seen it, and end then.
+    doomed: BTreeMap<&'static str, i64>,
 }
 
-impl Storm<'_> {
+impl<'a> Storm<'a> {
+    fn new(guest: &'a Guest) -> Self {
+        Self { guest, allowed: BTreeMap::new(), doomed: BTreeMap::new() }
+    }
+
     fn kill(&mut self, targets: &[&str]) {
+        let shims = SERVICES.map(|name| (name, format!("shim:{name}")));
+        let shims = shims.iter().filter(|(_, shim)| targets.contains(&shim.as_str()));
+        let served: Vec<_> = shims
+            .filter_map(|(name, shim)| {
+                Some((*name, shim, self.guest.agent().find(&format!("service:{name}"))?))
+            })
+            .collect();
         let killed = self.guest.agent().kill(targets);
         println!("killed {killed:?}");
+        for (service, shim, pid) in served {
+            if killed.iter().any(|(target, _)| target == shim) {
+                self.doomed.insert(service, pid);
+            }
+        }
         for service in SERVICES {
             let is_hit = killed
                 .iter()
@@ -38,6 +56,9 @@ impl Storm<'_> {
 
     /// Waits until every service serves that was hit, and looks that none was started for nothing.
     fn all_serve(&mut self) {
+        for (service, pid) in std::mem::take(&mut self.doomed) {
+            self.guest.agent().call(&["await-other", &format!("service:{service}"), &pid.to_string()]);
+        }
         for service in SERVICES {
             let starts = self.guest.agent().await_start(service, 1);
             let allowed = self.allowed.entry(service).or_insert(1);
@@ -73,7 +94,7 @@ fn machines(rounds: usize, on_one: impl Fn(usize, Dice)) {
 fn storm(engine: Engine, ours: &[&str], rounds: usize, mut dice: Dice) {
     let guest = Guest::boot(engine, "kills", &Setup { processors: 2, memory: 768, ..Setup::default() });
     let guest = guest.watched();
-    let mut storm = Storm { guest: &guest, allowed: BTreeMap::new() };
+    let mut storm = Storm::new(&guest);
     storm.all_serve_again();
     guest.agent().await_start("busy", 1);
     guest.agent().ask("busy", "work");
@@ -138,7 +159,7 @@ fn a_supervisor_that_is_killed_while_it_creates_tasks_creates_them_when_it_is_ba
 fn killed_at_work(rounds: usize, mut dice: Dice) {
     let guest = Guest::boot(Engine::Containerd, "kills", &Setup { memory: 768, ..Setup::default() });
     let guest = guest.watched();
-    let mut storm = Storm { guest: &guest, allowed: BTreeMap::new() };
+    let mut storm = Storm::new(&guest);
     storm.all_serve_again();
     for _ in 0..rounds {
         storm.kill(&["supervisor", "service:one", "service:two", "service:three", "service:four"]);
