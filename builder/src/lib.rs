@@ -14,10 +14,10 @@
 //! | [`contents`] | what is in something that was built, one reader a format | image, tree, output |
 //! | [`diff`] | what is different between two root filesystems | contents, tree |
 //! | [`inventory`] | what is in a machine, by where it came from | config, tree, output, contents |
-//! | [`output`] | a machine → files, one module a format | tree, stage |
+//! | [`output`] | a machine → files, one module a format | tree, stage, crc32c |
 //! | [`aws`] | Amazon's interfaces | http, utc |
 //! | [`azure`] | Azure's interfaces | http, utc |
-//! | [`gcp`] | Google Cloud's interfaces | http, event |
+//! | [`gcp`] | Google Cloud's interfaces | http, event, crc32c |
 //! | [`openstack`] | OpenStack's interfaces | http |
 //! | [`scaleway`] | Scaleway's interfaces | http |
 //! | [`vcenter`] | vCenter's interfaces | http |
@@ -27,6 +27,7 @@
 //! | [`size`] | sizes as people write them | – |
 //! | [`pkg`] | `build.yml`, content hash, Dockerfile drivers | image |
 //! | [`event`] | what long work says while it goes on | – |
+//! | `crc32c` | a checksum of formats and protocols | – |
 //! | `utc` | moments as people and protocols write them | – |
 //! | [`cli`] | the command line | all |
 
@@ -36,6 +37,7 @@ pub mod build;
 pub mod cli;
 pub mod config;
 pub mod contents;
+mod crc32c;
 pub mod diff;
 pub mod event;
 pub mod gcp;

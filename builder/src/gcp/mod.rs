@@ -8,14 +8,12 @@
 //! | `advice.rs` | what can be done about what it says |
 //! | `operation.rs` | what takes its time |
 //! | `upload.rs` | an object in a bucket, in parts that are resumed |
-//! | `crc32c.rs` | what an object's content is checked by |
 //! | `name.rs` | which names Compute Engine takes |
 //!
 //! Sources: the references of Compute Engine v1 and of Cloud Storage's JSON interface v1.
 
 mod advice;
 mod cloud;
-mod crc32c;
 mod key;
 pub(crate) mod name;
 mod operation;

@@ -5,14 +5,18 @@
 //! anew. The checksum goes ahead, so an object that differs never comes into being.
 
 use std::fs::File;
+use std::io;
 use std::path::Path;
 use std::thread;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 use serde_json::json;
 use ureq::http::Method;
 
-use super::{Cloud, GcpError, crc32c};
+use super::{Cloud, GcpError};
+use crate::crc32c::Crc32c;
 use crate::event::{Event, Work};
 use crate::http::retry::{Attempts, passes};
 use crate::http::{Answer, Body, Request, Trouble, encoded, form, origin};
@@ -52,6 +56,13 @@ enum State {
     Lost,
 }
 
+/// The checksum of a file as Cloud Storage writes it: big-endian, in base64.
+fn checksum(mut file: &File) -> io::Result<String> {
+    let mut crc = Crc32c::new();
+    io::copy(&mut file, &mut crc)?;
+    Ok(STANDARD.encode(crc.sum().to_be_bytes()))
+}
+
 /// Uploads a file as an object, `public` to everybody or not.
 pub(crate) fn upload(
     cloud: &Cloud,
@@ -61,7 +72,7 @@ pub(crate) fn upload(
     source: &Source<'_>,
 ) -> Result<(), GcpError> {
     let read = |error| GcpError::Read { path: source.path.to_owned(), source: error };
-    let crc = crc32c::of(source.file).map_err(read)?;
+    let crc = checksum(source.file).map_err(read)?;
     let (work, action) = (Work::Upload, format!("upload gs://{bucket}/{object}"));
     (source.tell)(Event::Started { work, name: object });
     let upload = Upload { cloud, bucket, object, public, crc: &crc, source, action: &action };

@@ -7,7 +7,6 @@ mod boot_files;
 pub mod bzimage;
 pub mod convert;
 mod cpio;
-mod crc32c;
 mod discoverable;
 mod docker;
 mod dynamic_vhd;

@@ -15,10 +15,10 @@ use std::fs::File;
 use std::io::{self, BufWriter, Seek, SeekFrom, Write};
 
 use super::convert::{self, ConvertError};
-use super::crc32c::crc32c;
 use super::gpt::Guid;
 use super::sparse::{Chunks, Fingerprint};
 use super::{Format, Job, OutputError};
+use crate::crc32c::crc32c;
 
 /// `NAME.vhdx`, with a disk of whole mebibytes.
 #[derive(Debug, Clone, Copy)]

@@ -1,6 +1,6 @@
 //! The superblock, in block 0.
 
-use crate::output::crc32c::crc32c;
+use crate::crc32c::crc32c;
 use crate::output::gpt::Guid;
 use crate::tree::GENERATED_MTIME;
 
