@@ -3,6 +3,7 @@
 //! | module | duty |
 //! |---|---|
 //! | [`image`] | what is booted: built once for all tests, with the `lkb` that a user has |
+//! | [`readme`] | the examples in the packages' READMEs, to be booted |
 //! | [`vm`] | a machine: `lkb run qemu` in a network namespace of its own |
 //! | [`guest`] | a machine for the fault suite: qemu as a test wants it |
 //! | [`agent`] | what a test can ask inside such a machine |
@@ -28,6 +29,7 @@ pub mod metadata;
 pub mod netns;
 pub mod openstack;
 pub mod qmp;
+pub mod readme;
 pub mod roots;
 pub mod vm;
 pub mod write_log;
