@@ -3,10 +3,11 @@
 
 use std::fmt;
 
+use lk_command::size::Bytes;
+
 use crate::content::{Content, Held};
 use crate::inventory::Disk;
 use crate::probe::Look;
-use crate::size::Bytes;
 
 /// Why a disk was passed over.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -194,7 +195,7 @@ mod tests {
     use super::*;
     use crate::content::{Found, Signature};
     use crate::inventory::Partition;
-    use crate::size::MIB;
+    use lk_command::size::MIB;
 
     const LEAST: u64 = 16 * MIB;
 

@@ -2,8 +2,9 @@
 
 use std::ffi::OsString;
 
-use crate::command::{Patience, Refusal, WAIT};
-use crate::flags::{self, Flag, FlagError};
+use lk_command::command::{Patience, Refusal, WAIT};
+use lk_command::flags::{self, Flag, FlagError};
+
 use crate::mkfs::FsType;
 use crate::table::TableKind;
 

@@ -211,8 +211,8 @@ fn unescape(value: &str) -> String {
 mod tests {
     use super::*;
     use crate::inventory::Partition;
-    use crate::size::MIB;
     use crate::table::{EDGE, Identity, TableKind};
+    use lk_command::size::MIB;
 
     fn disk() -> Disk {
         Disk {

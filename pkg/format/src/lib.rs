@@ -7,27 +7,22 @@
 //!
 //! | module | duty |
 //! | --- | --- |
-//! | [`cli`], [`flags`] | the command line, as LinuxKit's |
-//! | [`command`] | how a command begins, waits and ends; `mountie`'s too |
+//! | [`cli`] | the command line, as LinuxKit's |
 //! | [`inventory`] | which disks and partitions the kernel has, from `/sys/class/block` |
 //! | [`content`], [`probe`] | what a device holds: decided purely, read by `blkid` and by looking at both ends |
 //! | [`choice`] | which disk is taken, and why the others are not |
 //! | [`table`] | the bytes of an MBR or GPT with one Linux partition |
 //! | [`make`], [`mkfs`] | the steps, in order |
-//! | [`kernel`], [`uevent`], [`program`] | ioctls, device events, other programs |
+//! | [`kernel`], [`uevent`] | ioctls, device events |
 
 pub mod choice;
 pub mod cli;
-pub mod command;
 pub mod content;
-pub mod flags;
 pub mod inventory;
 pub mod kernel;
 pub mod make;
 pub mod mkfs;
 pub mod probe;
-pub mod program;
 pub mod run;
-pub mod size;
 pub mod table;
 pub mod uevent;

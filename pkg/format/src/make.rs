@@ -14,6 +14,7 @@ use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use lk_command::program::{ProgramError, Programs, account};
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg, OFlag};
 
@@ -22,7 +23,6 @@ use crate::inventory::{self, Disk, InventoryError, Partition};
 use crate::kernel;
 use crate::mkfs::FsType;
 use crate::probe::{self, ProbeError};
-use crate::program::{ProgramError, Programs, account};
 use crate::table::{self, EDGE, Identity, Layout, LayoutError, TableKind};
 use crate::uevent::{Events, wait_for};
 

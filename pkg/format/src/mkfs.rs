@@ -1,6 +1,6 @@
 //! The file systems that can be made, and the program that makes each.
 
-use crate::size::MIB;
+use lk_command::size::MIB;
 
 /// A file system that `format` makes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -4,12 +4,12 @@ use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 
+use lk_command::program::{ProgramError, Programs, account};
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 
 use crate::content::{self, Content, Found};
 use crate::inventory::Disk;
-use crate::program::{ProgramError, Programs, account};
 use crate::table::EDGE;
 
 /// What a look at a disk brought.
@@ -112,8 +112,8 @@ pub fn identify(node: &str, programs: &Programs) -> Result<Found, ProbeError> {
 mod tests {
     use super::*;
     use crate::content::{Held, Signature};
-    use crate::size::MIB;
     use crate::table::{Identity, Layout, TableKind, writes};
+    use lk_command::size::MIB;
 
     /// Programs, when the machine has what the test needs.
     fn programs_with(names: &[&str]) -> Option<Programs> {

@@ -6,14 +6,15 @@ use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 use std::process::ExitCode;
 
+use lk_command::command::Command;
+use lk_command::program::Programs;
+use lk_command::size::Bytes;
+
 use crate::choice::{self, Decision, Named, Passed, Survey};
 use crate::cli::{self, Options};
-use crate::command::Command;
 use crate::inventory::{self, Disk, InventoryError, SYS_BLOCK};
 use crate::make::{self, MakeError, Plan, Tools};
 use crate::probe::{self, ProbeError};
-use crate::program::Programs;
-use crate::size::Bytes;
 use crate::uevent::{Events, Uevents, wait_for};
 
 /// How long a disk that was not named may take to appear, in seconds.

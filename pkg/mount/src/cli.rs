@@ -2,8 +2,8 @@
 
 use std::ffi::OsString;
 
-use lk_format::command::{Patience, Refusal, WAIT};
-use lk_format::flags::{self, Flag, FlagError};
+use lk_command::command::{Patience, Refusal, WAIT};
+use lk_command::flags::{self, Flag, FlagError};
 
 /// What `-h` prints.
 pub const USAGE: &str = "\

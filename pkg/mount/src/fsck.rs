@@ -2,7 +2,7 @@
 
 use std::process::Output;
 
-use lk_format::program::{ProgramError, Programs, account};
+use lk_command::program::{ProgramError, Programs, account};
 
 /// What a check brought.
 #[derive(Debug, Clone, PartialEq, Eq)]

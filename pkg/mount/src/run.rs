@@ -6,11 +6,11 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use lk_format::command::Command;
+use lk_command::command::Command;
+use lk_command::program::Programs;
 use lk_format::content::{Found, Signature};
 use lk_format::inventory::{self, InventoryError, SYS_BLOCK};
 use lk_format::probe::{self, ProbeError};
-use lk_format::program::Programs;
 use lk_format::uevent::{Events, Uevents, wait_for};
 use nix::errno::Errno;
 use nix::mount::{MsFlags, mount};

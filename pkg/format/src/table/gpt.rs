@@ -119,8 +119,8 @@ fn header(layout: &Layout, identity: &Identity, array: &[u8], place: Place) -> V
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::size::MIB;
     use crate::table::edges;
+    use lk_command::size::MIB;
     use proptest::prelude::*;
 
     fn identity() -> Identity {

@@ -52,7 +52,7 @@ fn chs(lba: u64) -> [u8; 3] {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::size::MIB;
+    use lk_command::size::MIB;
 
     #[test]
     fn the_record_is_byte_for_byte_what_is_specified() {

@@ -11,7 +11,7 @@ mod crc32;
 mod gpt;
 mod mbr;
 
-use crate::size::{Bytes, MIB};
+use lk_command::size::{Bytes, MIB};
 
 /// The bytes at each end of the disk that belong to the table.
 pub const EDGE: u64 = MIB;
