@@ -13,6 +13,7 @@ use thiserror::Error;
 
 use crate::key::Key;
 use crate::settings::{Setting, parse};
+use crate::tree::Tree;
 
 /// Largest file of settings, in bytes.
 const MAX_FILE: u64 = 1024 * 1024;
@@ -30,7 +31,7 @@ pub enum ApplyError {
     },
     /// The directory of parameters.
     #[error("cannot open the parameters in {}: {}", .directory.display(), .cause.desc())]
-    Sysctl {
+    Parameters {
         /// Which.
         directory: PathBuf,
         /// Why.
@@ -63,25 +64,26 @@ impl fmt::Display for Done {
     }
 }
 
-/// Applies all settings in `config` to the parameters in `sysctl`; `warn` hears of each that fails.
+/// Applies all settings in `config` to those in `parameters`, which are a `tree`; `warn` hears of each that fails.
 ///
 /// # Errors
 /// [`ApplyError`] when there is nothing to read or nowhere to write.
 pub fn apply(
+    tree: &Tree,
     config: &Path,
-    sysctl: &Path,
+    parameters: &Path,
     warn: &mut dyn FnMut(&dyn fmt::Display),
 ) -> Result<Done, ApplyError> {
     let files = files(config).map_err(|cause| ApplyError::Config { directory: config.to_owned(), cause })?;
-    let parameters = open(sysctl, OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty())
-        .map_err(|cause| ApplyError::Sysctl { directory: sysctl.to_owned(), cause })?;
+    let root = open(parameters, OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty())
+        .map_err(|cause| ApplyError::Parameters { directory: parameters.to_owned(), cause })?;
     let mut done = Done { files: files.len(), ..Done::default() };
     let mut read_any = files.is_empty();
     for file in &files {
         match read(file) {
             Ok(text) => {
                 read_any = true;
-                apply_file(file, &text, &parameters, &mut done, warn);
+                apply_file((tree, &root), file, &text, &mut done, warn);
             }
             Err(cause) => {
                 done.warnings += 1;
@@ -97,14 +99,14 @@ pub fn apply(
 }
 
 fn apply_file(
+    (tree, root): (&Tree, &OwnedFd),
     file: &Path,
     text: &str,
-    parameters: &OwnedFd,
     done: &mut Done,
     warn: &mut dyn FnMut(&dyn fmt::Display),
 ) {
     let file = file.display();
-    for line in parse(text) {
+    for line in parse(tree, text) {
         let Setting { line, key, value, optional } = match line {
             Ok(setting) => setting,
             Err(mistake) => {
@@ -113,7 +115,7 @@ fn apply_file(
                 continue;
             }
         };
-        match write(parameters, &key, &value) {
+        match write(tree, root, &key, &value) {
             Ok(()) => done.set += 1,
             Err(_) if optional => {}
             Err(cause) => {
@@ -150,12 +152,13 @@ fn read(path: &Path) -> std::io::Result<String> {
     Ok(text)
 }
 
-/// Writes a value in one write(2), as the kernel wants it, to a file that is there and below `parameters`.
-fn write(parameters: &OwnedFd, key: &Key, value: &str) -> Result<(), Errno> {
+/// Writes a value in one write(2), as the kernel wants it, to a file that is there and below `root`.
+fn write(tree: &Tree, root: &OwnedFd, key: &Key, value: &str) -> Result<(), Errno> {
+    let links = if tree.links { ResolveFlag::empty() } else { ResolveFlag::RESOLVE_NO_SYMLINKS };
     let how = OpenHow::new()
         .flags(OFlag::O_WRONLY | OFlag::O_TRUNC | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW)
-        .resolve(ResolveFlag::RESOLVE_BENEATH | ResolveFlag::RESOLVE_NO_SYMLINKS);
-    let mut file = File::from(openat2(parameters, key.path(), how)?);
+        .resolve(ResolveFlag::RESOLVE_BENEATH | links);
+    let mut file = File::from(openat2(root, key.path(), how)?);
     let text = format!("{value}\n");
     match file.write(text.as_bytes()) {
         Ok(written) if written == text.len() => Ok(()),
@@ -168,6 +171,7 @@ fn explain(cause: Errno) -> &'static str {
     match cause {
         Errno::ENOENT => "this kernel has no such parameter",
         Errno::EISDIR => "it is a directory of parameters",
+        Errno::EXDEV => "a link in it leads out of the directory of parameters",
         Errno::EACCES | Errno::EPERM => "not allowed: it is read-only, or a capability is missing",
         Errno::EROFS => "the parameters are mounted read-only",
         Errno::EINVAL => "the kernel refuses the value",
@@ -179,6 +183,7 @@ fn explain(cause: Errno) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tree::{SYSCTL, SYSFS};
     use std::fs;
     use tempfile::TempDir;
 
@@ -205,10 +210,16 @@ mod tests {
         }
 
         fn apply(&mut self) -> Result<Done, ApplyError> {
+            self.apply_to(&SYSCTL)
+        }
+
+        fn apply_to(&mut self, tree: &Tree) -> Result<Done, ApplyError> {
             let (config, sysctl) = (self.root.path().join("conf"), self.root.path().join("sys"));
             let prefix = format!("{}/", config.display());
             let warnings = &mut self.warnings;
-            apply(&config, &sysctl, &mut |message| warnings.push(message.to_string().replace(&prefix, "")))
+            apply(tree, &config, &sysctl, &mut |message| {
+                warnings.push(message.to_string().replace(&prefix, ""))
+            })
         }
 
         fn value(&self, parameter: &str) -> String {
@@ -261,6 +272,20 @@ mod tests {
     }
 
     #[test]
+    fn in_sysfs_a_link_leads_to_what_is_in_sysfs_and_nowhere_else() {
+        let mut it = Try::new();
+        let sys = it.root.path().join("sys");
+        fs::create_dir(sys.join("class")).unwrap();
+        std::os::unix::fs::symlink("../net/eth0.100", sys.join("class/eth0.100")).unwrap();
+        fs::write(it.root.path().join("victim"), "v").unwrap();
+        std::os::unix::fs::symlink("../..", sys.join("class/out")).unwrap();
+        it.config("a", "/class/eth0.100/x = 1\nclass/out/victim = 1\n");
+        assert_eq!(it.apply_to(&SYSFS).unwrap(), Done { set: 1, warnings: 1, files: 1 });
+        assert_eq!(it.value("net/eth0.100/x"), "1\n");
+        assert_eq!(fs::read_to_string(it.root.path().join("victim")).unwrap(), "v");
+    }
+
+    #[test]
     fn an_unreadable_file_is_a_warning_and_nothing_readable_an_error() {
         let mut it = Try::new();
         it.config("bad", [0xff, 0xfe]);
@@ -282,6 +307,6 @@ mod tests {
         assert!(matches!(it.apply(), Err(ApplyError::Config { .. })));
         fs::create_dir(it.root.path().join("conf")).unwrap();
         fs::remove_dir_all(it.root.path().join("sys")).unwrap();
-        assert!(matches!(it.apply(), Err(ApplyError::Sysctl { .. })));
+        assert!(matches!(it.apply(), Err(ApplyError::Parameters { .. })));
     }
 }

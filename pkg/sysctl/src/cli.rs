@@ -5,18 +5,7 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
-/// What `--help` prints.
-pub const USAGE: &str = "\
-usage: sysctl [-configDir DIRECTORY] [-sysctlDir DIRECTORY]
-
-Writes the kernel parameters of every file in a directory, in the order of the files' names; a later setting wins.
-
-  -configDir DIRECTORY   where the files are (/etc/sysctl.d)
-  -sysctlDir DIRECTORY   where the kernel's parameters are (/proc/sys)
-
-A line is KEY = VALUE, a comment after # or ;, or empty. KEY has dots or slashes, as in sysctl.d(5); a - before it
-ignores its failure. A setting that fails is a warning. Exit status: 0, or 1 when no file could be read.
-";
+use crate::tree::Tree;
 
 /// What is asked for.
 #[derive(Debug, PartialEq, Eq)]
@@ -26,9 +15,9 @@ pub enum Command {
         /// Where the settings are.
         config: PathBuf,
         /// Where the parameters are.
-        sysctl: PathBuf,
+        parameters: PathBuf,
     },
-    /// Print [`USAGE`].
+    /// Print [`Tree::usage`].
     Help,
 }
 
@@ -36,8 +25,8 @@ pub enum Command {
 #[derive(Debug, PartialEq, Eq, Error)]
 pub enum UsageError {
     /// No such option.
-    #[error("unknown argument {0:?}: see sysctl --help")]
-    Unknown(OsString),
+    #[error("unknown argument {0:?}: see {1} --help")]
+    Unknown(OsString, &'static str),
     /// An option without its value.
     #[error("-{0} needs a directory")]
     NoDirectory(&'static str),
@@ -47,8 +36,8 @@ pub enum UsageError {
 ///
 /// # Errors
 /// [`UsageError`] for what is not an option.
-pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, UsageError> {
-    let (mut config, mut sysctl) = (PathBuf::from("/etc/sysctl.d"), PathBuf::from("/proc/sys"));
+pub fn parse(tree: &Tree, arguments: impl IntoIterator<Item = OsString>) -> Result<Command, UsageError> {
+    let (mut config, mut parameters) = (PathBuf::from(tree.config), PathBuf::from(tree.parameters));
     let mut rest = arguments.into_iter();
     while let Some(argument) = rest.next() {
         let text = argument.to_str().unwrap_or_default();
@@ -59,26 +48,27 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, U
         };
         let (name, directory) = match name {
             "configDir" => ("configDir", &mut config),
-            "sysctlDir" => ("sysctlDir", &mut sysctl),
+            name if name == tree.option => (tree.option, &mut parameters),
             "h" | "help" => return Ok(Command::Help),
-            _ => return Err(UsageError::Unknown(argument)),
+            _ => return Err(UsageError::Unknown(argument, tree.command)),
         };
         let value = value.or_else(|| rest.next()).filter(|value| !value.is_empty());
         *directory = value.ok_or(UsageError::NoDirectory(name))?.into();
     }
-    Ok(Command::Apply { config, sysctl })
+    Ok(Command::Apply { config, parameters })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tree::{SYSCTL, SYSFS};
 
     fn line(text: &str) -> Result<Command, UsageError> {
-        parse(text.split_whitespace().map(OsString::from))
+        parse(&SYSCTL, text.split_whitespace().map(OsString::from))
     }
 
     fn apply(config: &str, sysctl: &str) -> Result<Command, UsageError> {
-        Ok(Command::Apply { config: config.into(), sysctl: sysctl.into() })
+        Ok(Command::Apply { config: config.into(), parameters: sysctl.into() })
     }
 
     #[test]
@@ -87,6 +77,8 @@ mod tests {
         assert_eq!(line("-configDir /a"), apply("/a", "/proc/sys"));
         assert_eq!(line("--sysctlDir=/b -configDir=/a"), apply("/a", "/b"));
         assert_eq!(line("--help"), Ok(Command::Help));
+        let sysfs = parse(&SYSFS, ["-sysfsDir".into(), "/s".into()]);
+        assert_eq!(sysfs, apply("/etc/sysfs.d", "/s"));
     }
 
     #[test]
@@ -94,7 +86,7 @@ mod tests {
         assert_eq!(line("-configDir"), Err(UsageError::NoDirectory("configDir")));
         assert_eq!(line("--sysctlDir="), Err(UsageError::NoDirectory("sysctlDir")));
         for text in ["-x", "net.ipv4.ip_forward=1", "-", "--"] {
-            assert_eq!(line(text), Err(UsageError::Unknown(text.into())), "{text}");
+            assert_eq!(line(text), Err(UsageError::Unknown(text.into(), "sysctl")), "{text}");
         }
     }
 }

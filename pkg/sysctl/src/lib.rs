@@ -1,4 +1,4 @@
-//! Writes kernel parameters from `/etc/sysctl.d` to `/proc/sys`.
+//! Writes kernel parameters from `/etc/sysctl.d` to `/proc/sys`, and from `/etc/sysfs.d` to `/sys`.
 
 #![cfg_attr(
     not(test),
@@ -8,4 +8,6 @@
 pub mod apply;
 pub mod cli;
 pub mod key;
+pub mod run;
 pub mod settings;
+pub mod tree;

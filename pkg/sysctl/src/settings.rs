@@ -3,6 +3,7 @@
 use thiserror::Error;
 
 use crate::key::{Key, KeyError};
+use crate::tree::Tree;
 
 /// One line that sets something.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,18 +39,18 @@ pub enum Why {
 }
 
 /// Reads a file's text, each line by itself: what can be set, and what is wrong.
-pub fn parse(text: &str) -> impl Iterator<Item = Result<Setting, Mistake>> {
+pub fn parse(tree: &Tree, text: &str) -> impl Iterator<Item = Result<Setting, Mistake>> {
     let lines = text.lines().enumerate().map(|(index, line)| (index + 1, line.trim()));
     lines
         .filter(|(_, line)| !line.is_empty() && !line.starts_with(['#', ';']))
-        .map(|(line, text)| setting(line, text).map_err(|why| Mistake { line, why }))
+        .map(|(line, text)| setting(tree, line, text).map_err(|why| Mistake { line, why }))
 }
 
-fn setting(line: usize, text: &str) -> Result<Setting, Why> {
+fn setting(tree: &Tree, line: usize, text: &str) -> Result<Setting, Why> {
     let (key, value) = text.split_once('=').ok_or(Why::NoValue)?;
     let key = key.trim();
     let (key, optional) = key.strip_prefix('-').map_or((key, false), |key| (key.trim(), true));
-    Ok(Setting { line, key: Key::new(key)?, value: value.trim().to_owned(), optional })
+    Ok(Setting { line, key: tree.key(key)?, value: value.trim().to_owned(), optional })
 }
 
 #[cfg(test)]
@@ -75,6 +76,6 @@ mod tests {
             Err(Mistake { line: 10, why: Why::Key(KeyError::Empty) }),
             Err(Mistake { line: 11, why: Why::Key(KeyError::Leaves) }),
         ];
-        assert_eq!(parse(text).collect::<Vec<_>>(), wanted);
+        assert_eq!(parse(&crate::tree::SYSCTL, text).collect::<Vec<_>>(), wanted);
     }
 }
