@@ -21,7 +21,8 @@ equinixmetal and metaldata).
   --deadline SECONDS   give up after this time (30; 1 to 3600)
   --imdsv1             believe aws without a session token too
   --again              write everything again, although this instance is set up already
-  --network            configure links, addresses, routes and name servers by network_data.json (needs CAP_NET_ADMIN)
+  --network            configure links, addresses, routes and name servers by network_data.json (needs CAP_NET_ADMIN);
+                       lkb.network=metadata on the kernel's command line asks for it as well
   -h, --help           print this
   --version            print the version
 

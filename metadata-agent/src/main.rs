@@ -44,11 +44,15 @@ fn main() -> ExitCode {
     let times = Times { deadline: options.deadline, ..Times::default() };
     let settings = Settings { times, imdsv1: options.imdsv1, again: options.again };
     let written = run(&choice.providers, settings, &machine, &console);
-    let configured = !options.network
+    let asked = line.wants_network();
+    if let Err(unknown) = &asked {
+        console.say(unknown);
+    }
+    let configured = !(options.network || asked == Ok(true))
         || network_data::configure(
             &machine.config.join("network_data.json"),
             Path::new("/etc/resolv.conf"),
             &console,
         );
-    if written && configured { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    if written && configured && asked.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

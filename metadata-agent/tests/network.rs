@@ -95,3 +95,68 @@ fn a_file_configures_the_network_and_names_servers() {
     }
     assert!(ip("address show dev wan").contains("inet 10.9.0.1/24 "));
 }
+
+/// Runs the agent itself, with `line` as the kernel's command line, in a machine that nobody shares: what it may write is
+/// made for it below `root`. Returns what it and `ip` say then.
+fn agent(root: &std::path::Path, line: &str, arguments: &str) -> String {
+    std::fs::write(root.join("cmdline"), format!("{line}\n")).unwrap();
+    std::fs::write(root.join("network_data.json"), STATIC).unwrap();
+    std::fs::write(root.join("user-data"), "#!/bin/sh\n").unwrap();
+    let script = format!(
+        "set -e
+        mount --bind {root}/cmdline /proc/cmdline
+        mkdir -p {root}/var/config {root}/run && touch {root}/resolv.conf
+        cp {root}/network_data.json {root}/var/config
+        mount --bind {root}/resolv.conf /etc/resolv.conf
+        mount --bind {root}/run /run
+        ip link add wan address 52:54:00:00:00:01 type veth peer name far1
+        mount --bind {root}/var /var
+        {binary} {arguments} file={user_data} 2>&1 || echo \"status $?\"
+        ip address show dev wan; ip route show; cat /etc/resolv.conf; cat /var/config/userdata",
+        root = root.display(),
+        binary = env!("CARGO_BIN_EXE_metadata"),
+        user_data = root.join("user-data").display(),
+    );
+    let mut unshare = Command::new("unshare");
+    let output = unshare.args(["--mount", "--net", "--uts", "sh", "-c", &script]).output().unwrap();
+    let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+    assert!(output.status.success(), "{said}");
+    said
+}
+
+const STATIC: &str = r#"{"links": [{"id": "a", "ethernet_mac_address": "52:54:00:00:00:01", "mtu": 1442}],
+    "networks": [{"type": "ipv4", "link": "a", "ip_address": "10.9.0.1/24",
+        "routes": [{"network": "0.0.0.0", "netmask": "0.0.0.0", "gateway": "10.9.0.254"}]}],
+    "services": [{"type": "dns", "address": "10.9.0.53"}]}"#;
+
+#[test]
+fn the_network_is_configured_when_the_arguments_or_the_kernel_s_command_line_ask_for_it() {
+    assert!(nix::unistd::geteuid().is_root(), "this test makes a machine of its own, and must run as root");
+    for (line, arguments, configured, complaint) in [
+        ("quiet", "", false, None),
+        ("quiet lkb.network=metadata", "", true, None),
+        ("quiet", "--network", true, None),
+        ("lkb.network=dhcp", "", false, Some("lkb.network=\"dhcp\" on the kernel's command line: only")),
+        (
+            "lkb.network=dhcp",
+            "--network",
+            true,
+            Some("lkb.network=\"dhcp\" on the kernel's command line: only"),
+        ),
+    ] {
+        let scratch = tempfile::TempDir::new().unwrap();
+        let said = agent(scratch.path(), line, arguments);
+        let case = format!("{line:?}, {arguments:?}:\n{said}");
+        for sign in [
+            "inet 10.9.0.1/24 ",
+            "mtu 1442",
+            "default via 10.9.0.254 dev wan proto static",
+            "nameserver 10.9.0.53",
+        ] {
+            assert_eq!(said.contains(sign), configured, "{sign}: {case}");
+        }
+        assert_eq!(said.contains("status 1"), complaint.is_some(), "{case}");
+        assert!(complaint.is_none_or(|complaint| said.contains(complaint)), "{case}");
+        assert!(said.contains("#!/bin/sh"), "metadata is written in any case: {case}");
+    }
+}

@@ -1,7 +1,13 @@
 //! What the kernel's command line says about metadata.
 
+use thiserror::Error;
+
 /// Ours: names of providers, joined by commas.
 const OURS: &str = "lkb.metadata";
+/// Ours: who describes the network that is configured.
+const NETWORK: &str = "lkb.network";
+/// The only one who can.
+const DESCRIBED_BY_METADATA: &str = "metadata";
 /// cloud-init's: the name of a data source, with arguments behind semicolons.
 const CLOUD_INIT: &str = "ds";
 
@@ -29,7 +35,17 @@ pub struct CommandLine {
     pub providers: Vec<String>,
     /// What stands behind `ds=`, with its arguments.
     pub data_source: Option<String>,
+    /// What stands behind `lkb.network=`; none if nothing does.
+    pub network: Option<String>,
 }
+
+/// `lkb.network=` names somebody who can't describe a network.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error(
+    "lkb.network={} on the kernel's command line: only lkb.network=metadata is known; the network stays as it is",
+    crate::tree::Quoted(.0)
+)]
+pub struct UnknownNetwork(pub String);
 
 impl CommandLine {
     /// Words are apart by blanks, and double quotes hold blanks together; the last of a name counts.
@@ -43,10 +59,25 @@ impl CommandLine {
                     parsed.providers = names.map(str::to_owned).collect();
                 }
                 Some((CLOUD_INIT, source)) => parsed.data_source = Some(source.to_owned()),
+                Some((NETWORK, who)) => {
+                    parsed.network = Some(who.to_owned()).filter(|who| !who.is_empty());
+                }
                 _ => {}
             }
         }
         parsed
+    }
+
+    /// Whether the network is to be configured as metadata describes it.
+    ///
+    /// # Errors
+    /// [`UnknownNetwork`] if somebody else is to describe it.
+    pub fn wants_network(&self) -> Result<bool, UnknownNetwork> {
+        match self.network.as_deref() {
+            None => Ok(false),
+            Some(DESCRIBED_BY_METADATA) => Ok(true),
+            Some(other) => Err(UnknownNetwork(other.to_owned())),
+        }
     }
 
     /// The providers that cloud-init's name means; none if it means none of ours.
@@ -94,6 +125,25 @@ mod tests {
                 (providers.iter().map(ToString::to_string).collect(), source)
             );
         }
+    }
+
+    #[test]
+    fn the_network_is_configured_only_when_metadata_is_to_describe_it() {
+        for (line, wanted) in [
+            ("quiet", Ok(false)),
+            ("lkb.metadata=openstack", Ok(false)),
+            ("quiet lkb.network=metadata", Ok(true)),
+            ("lkb.network=metadata lkb.network=", Ok(false)),
+            ("lkb.network=dhcp", Err(UnknownNetwork("dhcp".into()))),
+            ("lkb.network=dhcp lkb.network=metadata", Ok(true)),
+        ] {
+            assert_eq!(CommandLine::parse(line).wants_network(), wanted, "{line}");
+        }
+        assert_eq!(
+            UnknownNetwork("no\ne".into()).to_string(),
+            "lkb.network=\"no\\ne\" on the kernel's command line: only lkb.network=metadata is known; \
+             the network stays as it is"
+        );
     }
 
     #[test]

@@ -19,7 +19,7 @@ use std::sync::Arc;
 
 use crate::provider::{self, ALL, Provider, Unknown};
 
-pub use command_line::CommandLine;
+pub use command_line::{CommandLine, UnknownNetwork};
 pub use dmi::Dmi;
 
 /// Asked for by name alone.
