@@ -52,28 +52,69 @@ pub struct Replayed {
     pub lost: usize,
 }
 
-/// Applies to `disk`, as it was before the machine was started, what `log` notes: all up to the last flush, and after it
-/// the writes for which `keep` says so.
-///
-/// # Errors
-/// When a file cannot be read or written.
-pub fn replay(disk: &Path, log: &Path, mut keep: impl FnMut() -> bool) -> io::Result<Replayed> {
-    let disk = File::options().write(true).open(disk)?;
-    let log = File::open(log)?;
-    let entries = entries(&log)?;
-    let durable = entries.iter().rposition(|entry| entry.flags & FLUSH != 0).unwrap_or(0);
-    let mut replayed = Replayed::default();
-    for (index, entry) in entries.iter().enumerate().filter(|(_, entry)| entry.flags == 0) {
-        if index < durable || keep() {
-            let mut data = vec![0; usize::try_from(entry.count * SECTOR).map_err(io::Error::other)?];
-            log.read_exact_at(&mut data, entry.data * SECTOR)?;
-            disk.write_all_at(&data, entry.sector * SECTOR)?;
-            replayed.kept += 1;
-        } else {
-            replayed.lost += 1;
-        }
+/// What was done to a disk, in order.
+#[derive(Debug)]
+pub struct WriteLog {
+    file: File,
+    entries: Vec<Entry>,
+}
+
+impl WriteLog {
+    /// Reads the log at `path`.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn open(path: &Path) -> io::Result<Self> {
+        let file = File::open(path)?;
+        let entries = entries(&file)?;
+        Ok(Self { file, entries })
     }
-    Ok(replayed)
+
+    /// How many writes and flushes there are.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Applies to `disk`, as it was before the machine was started, the first `until` entries: all up to the last flush among
+    /// them, and after it the writes for which `keep` says so.
+    ///
+    /// # Errors
+    /// When a file cannot be read or written.
+    pub fn replay(&self, disk: &Path, until: usize, mut keep: impl FnMut() -> bool) -> io::Result<Replayed> {
+        let disk = File::options().write(true).open(disk)?;
+        let entries = &self.entries[..until.min(self.entries.len())];
+        let durable = entries.iter().rposition(|entry| entry.flags & FLUSH != 0).unwrap_or(0);
+        let mut replayed = Replayed::default();
+        for (index, entry) in entries.iter().enumerate().filter(|(_, entry)| entry.flags == 0) {
+            if index < durable || keep() {
+                disk.write_all_at(&self.data(entry)?, entry.sector * SECTOR)?;
+                replayed.kept += 1;
+            } else {
+                replayed.lost += 1;
+            }
+        }
+        Ok(replayed)
+    }
+
+    /// What the machine had last written to a sector when the first `until` entries were done, kept or not; none if nothing.
+    ///
+    /// # Errors
+    /// When the log cannot be read.
+    pub fn written(&self, sector: u64, until: usize) -> io::Result<Option<Vec<u8>>> {
+        let entries = &self.entries[..until.min(self.entries.len())];
+        let is_it = |entry: &&Entry| entry.flags == 0 && entry.sector == sector && entry.count > 0;
+        let Some(entry) = entries.iter().rev().find(is_it) else { return Ok(None) };
+        let mut data = self.data(entry)?;
+        data.truncate(SECTOR as usize);
+        Ok(Some(data))
+    }
+
+    fn data(&self, entry: &Entry) -> io::Result<Vec<u8>> {
+        let mut data = vec![0; usize::try_from(entry.count * SECTOR).map_err(io::Error::other)?];
+        self.file.read_exact_at(&mut data, entry.data * SECTOR)?;
+        Ok(data)
+    }
 }
 
 /// All entries whose data is there: the last one may have been cut off.
@@ -125,7 +166,8 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let disk = dir.path().join("disk");
         std::fs::write(&disk, [0; 4 * 512]).unwrap();
-        let done = replay(&disk, &log(dir.path(), events), || keep).unwrap();
+        let log = WriteLog::open(&log(dir.path(), events)).unwrap();
+        let done = log.replay(&disk, log.count(), || keep).unwrap();
         (std::fs::read(&disk).unwrap().into_iter().step_by(512).collect(), done)
     }
 
@@ -136,6 +178,30 @@ mod tests {
         assert_eq!(replayed(&events, true), (vec![0, 9, 7, 9], Replayed { kept: 4, lost: 0 }));
         assert_eq!(replayed(&events[..2], false), (vec![0; 4], Replayed { kept: 0, lost: 2 }));
         assert_eq!(replayed(&[], false).1, Replayed::default());
+    }
+
+    #[test]
+    fn a_cut_anywhere_loses_what_came_after_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let disk = dir.path().join("disk");
+        let events = [Some((1, 7)), None, Some((2, 7)), Some((1, 9)), None];
+        let log = WriteLog::open(&log(dir.path(), &events)).unwrap();
+        for (until, keep, wanted, written) in [
+            (0, true, [0, 0, 0, 0], None),
+            (1, false, [0, 0, 0, 0], Some(7)),
+            (2, false, [0, 7, 0, 0], Some(7)),
+            (3, false, [0, 7, 0, 0], Some(7)),
+            (4, false, [0, 7, 0, 0], Some(9)),
+            (4, true, [0, 9, 7, 0], Some(9)),
+            (5, false, [0, 9, 7, 0], Some(9)),
+        ] {
+            std::fs::write(&disk, [0; 4 * 512]).unwrap();
+            log.replay(&disk, until, || keep).unwrap();
+            let found: Vec<u8> = std::fs::read(&disk).unwrap().into_iter().step_by(512).collect();
+            assert_eq!(found, wanted, "{until}, {keep}");
+            let found = log.written(1, until).unwrap();
+            assert_eq!(found, written.map(|filling| vec![filling; 512]), "{until}");
+        }
     }
 
     #[test]

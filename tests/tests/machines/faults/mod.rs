@@ -12,6 +12,7 @@
 //! | `without` | the machine lacks something: console, cgroup v2, controllers, the time |
 //! | `mute` | containerd never answers |
 //! | `power_cut` | the power is cut during writes |
+//! | `metadata_cut` | the power is cut while metadata is written |
 //!
 //! `make test` runs a short form of each; `LK_FAULTS=full`, which `make faults` sets, the whole. `LK_FAULTS_SEED` is what
 //! the order of random faults comes from (1 unless set).
@@ -21,6 +22,7 @@ mod dice;
 mod full;
 mod hang;
 mod kills;
+mod metadata_cut;
 mod mute;
 mod power_cut;
 mod services;

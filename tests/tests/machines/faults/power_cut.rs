@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use lk_tests::PATIENCE;
 use lk_tests::disk::Disk;
 use lk_tests::guest::{Engine, Guest, Setup};
-use lk_tests::write_log::replay;
+use lk_tests::write_log::WriteLog;
 
 use super::dice::Dice;
 use super::scaled;
@@ -54,7 +54,9 @@ fn every_write_that_was_acknowledged_is_there_after_the_power_was_cut() {
         while let Some(line) = next(PATIENCE) {
             acknowledged = 1 + number(&line, "wrote ");
         }
-        let replayed = replay(disk.path(), &log, || dice.below(2) == 0).expect("replaying the writes");
+        let log = WriteLog::open(&log).expect("the log of the writes");
+        let replayed = log.replay(disk.path(), log.count(), || dice.below(2) == 0);
+        let replayed = replayed.expect("replaying the writes");
         println!(
             "cut {cut} of {cuts} after {moment:?}: {found} were there, {acknowledged} acknowledged; {replayed:?}"
         );
