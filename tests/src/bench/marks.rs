@@ -27,6 +27,10 @@ pub struct Marks {
     pub asked_off: Option<f64>,
     /// When the kernel switched it off.
     pub off: Option<f64>,
+    /// When the link came up over which metadata is asked for.
+    pub link: Option<f64>,
+    /// When all of user-data was there.
+    pub user_data: Option<f64>,
     /// What is free in an idle machine, in kB: `MemFree`, and what the kernel keeps for each processor, which may be some 50 MB
     /// and is not counted there.
     pub free: Option<u64>,
@@ -55,6 +59,8 @@ impl Marks {
             "onboot" => self.onboot.push(time),
             "service" => self.services.push(time),
             "power" => self.asked_off = Some(time),
+            "link" => self.link = Some(time),
+            "user-data" => self.user_data = Some(time),
             "kernel" => self.init = record_time(rest),
             "memory" => {
                 if let Some(kb) = free(rest) {

@@ -8,6 +8,7 @@
 //! | [`least`] | the least memory that is enough |
 //! | [`figures`] | the figures of one engine |
 //! | [`builds`] | the figures of builds |
+//! | [`metadata`] | the figures of the metadata agent |
 //! | [`report`] | the table, and the JSON file |
 
 pub mod builds;
@@ -16,4 +17,5 @@ pub mod large;
 mod least;
 pub mod machine;
 pub mod marks;
+pub mod metadata;
 pub mod report;

@@ -58,16 +58,26 @@ const BUILDS: [Row; 7] = [
     row("initrd_mb",              "initrd (MB)",                                "48.8",  "40",    ""),
 ];
 
+/// Rows of the JSON file, under `metadata.NAME`.
+const METADATA: [Row; 1] =
+    [row("link_to_user_data_s", "link up → user-data in /var/config (s)", "", "0.100", "")];
+
 /// What was measured of each engine, or why nothing was.
 pub type Measured = [(&'static str, Result<Figures, String>)];
 
-/// The JSON object: `boot.ENGINE.NAME` and `build.NAME` → number. What was not measured is not in it.
+/// The JSON object: `boot.ENGINE.NAME`, `build.NAME` and `metadata.NAME` → number. What was not measured is not in it.
 #[must_use]
-pub fn json(measured: &Measured, builds: &Result<Figures, String>) -> String {
+pub fn json(
+    measured: &Measured,
+    builds: &Result<Figures, String>,
+    metadata: &Result<Figures, String>,
+) -> String {
     let mut numbers = BTreeMap::new();
-    for row in &BUILDS {
-        if let Some(Ok(value)) = builds.as_ref().ok().and_then(|figures| figures.get(row.name)) {
-            numbers.insert(format!("build.{}", row.name), (value * 1e6).round() / 1e6);
+    for (group, rows, figures) in [("build", &BUILDS[..], builds), ("metadata", &METADATA, metadata)] {
+        for row in rows {
+            if let Some(Ok(value)) = figures.as_ref().ok().and_then(|figures| figures.get(row.name)) {
+                numbers.insert(format!("{group}.{}", row.name), (value * 1e6).round() / 1e6);
+            }
         }
     }
     for (engine, figures) in measured {
@@ -122,12 +132,22 @@ pub fn table(measured: &Measured) -> String {
 /// The table of builds.
 #[must_use]
 pub fn builds_table(builds: &Result<Figures, String>) -> String {
-    let figures = match builds {
+    one_column("builds", &BUILDS, builds)
+}
+
+/// The table of the metadata agent.
+#[must_use]
+pub fn metadata_table(metadata: &Result<Figures, String>) -> String {
+    one_column("metadata", &METADATA, metadata)
+}
+
+fn one_column(what: &str, rows: &[Row], figures: &Result<Figures, String>) -> String {
+    let figures = match figures {
         Ok(figures) => figures,
-        Err(reason) => return format!("builds: not measured: {reason}\n"),
+        Err(reason) => return format!("{what}: not measured: {reason}\n"),
     };
     let mut text = format!("{:<42} {:>9} {:>12} {:>8}\n", "", "LinuxKit", "lkb", "(goal)");
-    for row in &BUILDS {
+    for row in rows {
         let (cell, reason) = match figures.get(row.name) {
             Some(Ok(value)) => (format!("{value:.3}"), String::new()),
             Some(Err(reason)) => ("–".to_string(), format!("  not measured: {reason}")),
@@ -156,12 +176,13 @@ mod tests {
             ("shim_rss_mb", Ok(9.0)),
         ]);
         let measured = [("embedded", Err("does not come up".to_string())), ("containerd", Ok(figures))];
-        assert_eq!(
-            json(&measured, &Err("no cache".into())),
-            "{\n  \"boot.containerd.shutdown_s\": 0.25\n}\n"
-        );
+        let nothing = Err("no cache".to_owned());
+        assert_eq!(json(&measured, &nothing, &nothing), "{\n  \"boot.containerd.shutdown_s\": 0.25\n}\n");
+        let metadata = Ok(Figures::from([("link_to_user_data_s", Ok(0.02))]));
+        assert_eq!(json(&[], &nothing, &metadata), "{\n  \"metadata.link_to_user_data_s\": 0.02\n}\n");
+        assert!(metadata_table(&metadata).contains("0.020    0.100"));
         let builds = Ok(Figures::from([("tar_s", Ok(0.4)), ("warm_s", Err("killed".to_string()))]));
-        assert_eq!(json(&[], &builds), "{\n  \"build.tar_s\": 0.4\n}\n");
+        assert_eq!(json(&[], &builds, &nothing), "{\n  \"build.tar_s\": 0.4\n}\n");
         let shown = builds_table(&builds);
         assert!(shown.contains("0.400") && shown.contains("not measured: killed"), "{shown}");
         let table = table(&measured);
