@@ -122,7 +122,7 @@ pub fn main() -> i32 {
         }
         Face::Shim => shim::main(args),
         Face::Service => service::main(args),
-        Face::Modprobe => device::modprobe::main(&args),
+        Face::Modprobe => kmod::modprobe::main(&args),
         Face::DiskLinks => device::links::main(),
         Face::Mdev => device::mdev::main(&args),
         Face::Hwclock => device::hwclock::main(&args),

@@ -15,14 +15,13 @@
 //! | [`heartbeat`] | how PID 1 knows that the supervisor does not hang |
 //! | [`timeline`] | what took how long while the machine booted |
 //! | [`cgroup`] | cgroups of either version: which, who is in them, what they count |
-//! | [`cmdline`], [`sys`] | the kernel's command line; what nix does not offer |
+//! | [`sys`] | what nix does not offer |
 //! | [`rcu`] | how much the kernel hurries |
 //! | [`rfc3339`], [`terminal`] | times as text; what may be shown to people |
 //! | [`whole`] | files that are there whole or not at all |
 #![deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
 pub mod cgroup;
-pub mod cmdline;
 pub mod device;
 pub mod engine;
 pub mod face;

@@ -7,7 +7,7 @@
 
 use std::io::{self, ErrorKind};
 
-use crate::cmdline::Cmdline;
+use kmod::cmdline::Cmdline;
 
 /// Whether the kernel hurries (kernel/ksysfs.c).
 pub const EXPEDITED: &str = "/sys/kernel/rcu_expedited";

@@ -4,9 +4,10 @@ use std::collections::HashSet;
 use std::fs;
 use std::path::PathBuf;
 
+use kmod::load::{Failure, Kernel};
+use kmod::modules::Database;
+
 use super::crew::load_all;
-use super::load::{Failure, Kernel};
-use super::modules::Database;
 use super::schedule::Schedule;
 use super::uevent::Uevent;
 use crate::sys::netlink::Socket;
@@ -182,9 +183,9 @@ pub fn news(socket: &Socket) -> News {
 mod tests {
     use std::collections::VecDeque;
 
-    use super::super::load::tests::FakeKernel;
-    use super::super::modules::{Config, Texts};
     use super::*;
+    use kmod::fake::FakeKernel;
+    use kmod::modules::{Config, Texts};
     use nix::errno::Errno;
 
     /// Devices that appear round by round.

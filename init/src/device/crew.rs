@@ -10,13 +10,13 @@ use std::io::{Read, Write};
 use std::os::fd::AsFd;
 use std::time::Duration;
 
+use kmod::load::{Failure, Kernel, Loaded, load_step};
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::wait::waitpid;
 use nix::unistd::{Pid, pipe2};
 
-use super::load::{Failure, Kernel, Loaded, load_step};
 use super::schedule::Schedule;
 use crate::sys::fork;
 
@@ -209,9 +209,9 @@ fn decode(answer: i32) -> Result<Loaded, Errno> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::load::tests::FakeKernel;
-    use super::super::modules::Step;
     use super::*;
+    use kmod::fake::FakeKernel;
+    use kmod::modules::Step;
 
     fn schedule() -> Schedule {
         let step = |name: &str, optional| Step {

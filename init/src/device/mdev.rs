@@ -7,12 +7,13 @@ use std::ffi::OsString;
 use std::io;
 use std::process::ExitCode;
 
+use kmod::cmdline::Cmdline;
+use kmod::load::{Directory, load};
+use kmod::modules::Database;
+
 use super::coldplug::{self, Sysfs};
 use super::crew::processors;
 use super::links;
-use super::load::{Directory, load};
-use super::modules::Database;
-use crate::cmdline::Cmdline;
 
 const USAGE: &str = "usage: mdev -s, or by the kernel with ACTION, SUBSYSTEM and MODALIAS in the environment";
 

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::modules::Step;
+use kmod::modules::Step;
 
 /// Modules to load, each after those that it needs.
 #[derive(Debug, Default)]

@@ -3,6 +3,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
+use kmod::cmdline::Cmdline;
 use nix::errno::Errno;
 use nix::sys::signal::Signal;
 
@@ -10,7 +11,6 @@ use super::machine::Machine;
 use super::system::{
     Coldplug, Dog, Ended, Event, Mapping, Mount, Node, Reaped, Result, Room, System, Then, Unmount,
 };
-use crate::cmdline::Cmdline;
 use crate::device::block::BlockDevice;
 use crate::heartbeat::EVERY;
 use crate::power::Action;

@@ -3,13 +3,13 @@
 use std::fmt::Display;
 use std::time::Duration;
 
+use kmod::cmdline::Cmdline;
 use nix::errno::Errno;
 
 use super::shutdown::failure;
 use super::state::State;
 use super::system::{Result, System, Then};
 use super::watchdog::Watchdog;
-use crate::cmdline::Cmdline;
 use crate::device::hotplug::Queue;
 use crate::power::Action;
 use crate::timeline::Timeline;

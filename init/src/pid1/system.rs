@@ -2,15 +2,16 @@
 
 use std::time::Duration;
 
+use kmod::cmdline::Cmdline;
 use nix::errno::Errno;
 use nix::mount::MsFlags;
 use nix::sys::signal::Signal;
 
-use crate::cmdline::Cmdline;
 use crate::device::block::BlockDevice;
 use crate::power::Action;
 pub use crate::sys::fatal::Then;
-pub use crate::sys::{Ended, Mapping, Reaped};
+pub use crate::sys::{Ended, Reaped};
+pub use device_mapper::Mapping;
 
 /// What the kernel answers: a value, or why not.
 pub type Result<T> = std::result::Result<T, Errno>;

@@ -6,11 +6,11 @@
 
 use std::time::Duration;
 
+use kmod::cmdline::Cmdline;
 use nix::errno::Errno;
 
 use super::machine::Machine;
 use super::system::System;
-use crate::cmdline::Cmdline;
 
 /// How long the watchdog waits for food, unless `lkb.watchdog=` says otherwise.
 const DEFAULT: u32 = 60;

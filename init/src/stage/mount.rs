@@ -44,8 +44,8 @@ pub fn explain(errno: Errno) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cmdline::Cmdline;
     use crate::device::identify::Content;
+    use kmod::cmdline::Cmdline;
 
     #[test]
     fn the_type_is_the_asked_for_or_the_superblocks_or_any_that_the_kernel_has() {

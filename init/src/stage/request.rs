@@ -3,8 +3,9 @@
 use std::fmt;
 use std::time::Duration;
 
+use kmod::cmdline::Cmdline;
+
 use super::RootHash;
-use crate::cmdline::Cmdline;
 
 /// How long a device may take to come, if nothing else is said.
 const PATIENCE: Duration = Duration::from_secs(30);

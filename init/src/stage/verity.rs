@@ -7,9 +7,10 @@
 
 use std::fmt;
 
+use device_mapper::Mapping;
+
 use super::Root;
 use crate::device::block::BlockDevice;
-use crate::sys::Mapping;
 
 /// Length of the superblock, at the start of the tree's device, in bytes.
 pub const SUPERBLOCK: usize = 512;
@@ -169,6 +170,7 @@ impl Superblock {
                 number(tree),
                 self.blocks
             ),
+            read_only: true,
         })
     }
 }

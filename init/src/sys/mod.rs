@@ -2,21 +2,18 @@
 //!
 //! | module | `unsafe` for |
 //! | --- | --- |
-//! | `device_mapper` | ioctls of `/dev/mapper/control` |
 //! | [`fatal`] | handlers for signals that would kill PID 1 |
 //! | `raw` | system calls |
 //! | [`watchdog`] | ioctls of `/dev/watchdog` |
 
-mod device_mapper;
 pub mod fatal;
 pub mod netlink;
 mod raw;
 pub mod watchdog;
 
-pub use device_mapper::{Mapping, create as map_device};
 pub use raw::{
     Ended, Reaped, RtcTime, attach_device_program, fork, inherited, join_netlink_group, kill,
-    load_device_program, lowest_priority, pidfd_kill, pin_program, pinned_program, read_rtc, release_memory,
+    load_device_program, pidfd_kill, pin_program, pinned_program, read_rtc, release_memory,
     set_group_niceness, set_rtc, spawn, swap_off, wait_for_any,
 };
 

@@ -226,15 +226,6 @@ pub fn set_rtc(clock: &impl AsRawFd, time: RtcTime) -> Result<(), Errno> {
     unsafe { rtc::set_time(clock.as_raw_fd(), &raw const time) }.map(drop)
 }
 
-/// Leaves the processor to every other process that wants it (setpriority(2), nice 19).
-///
-/// # Errors
-/// What setpriority(2) says; lowering one's own priority is always allowed.
-pub fn lowest_priority() -> Result<(), Errno> {
-    // SAFETY: plain numbers; 0 is this process.
-    Errno::result(unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, 19) }).map(drop)
-}
-
 /// How much of a contended processor the processes of a group get: 19 for what others leave, 0 for as much as they.
 ///
 /// # Errors

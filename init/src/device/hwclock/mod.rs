@@ -7,10 +7,10 @@ use std::fs::{File, OpenOptions};
 use std::io;
 use std::process::ExitCode;
 
+use kmod::options::{Word, Words};
 use nix::sys::time::TimeSpec;
 use nix::time::{ClockId, clock_gettime, clock_settime};
 
-use super::options::{Word, Words};
 use crate::sys::{read_rtc, set_rtc};
 
 const USAGE: &str = "usage: hwclock [-r|--show] [-s|--hctosys] [-w|--systohc] [-u|--utc] [-f|--rtc DEVICE]";

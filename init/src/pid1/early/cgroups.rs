@@ -102,7 +102,7 @@ fn controllers(text: &str) -> impl Iterator<Item = &str> {
 mod tests {
     use super::super::super::fake::{Fake, machine};
     use super::*;
-    use crate::cmdline::Cmdline;
+    use kmod::cmdline::Cmdline;
 
     const CONTROLLERS: &str =
         "#subsys_name\thierarchy\tnum_cgroups\tenabled\ncpu\t0\t1\t1\nmemory\t0\t1\t1\nrdma\t0\t1\t0\n";

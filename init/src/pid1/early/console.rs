@@ -1,5 +1,6 @@
 //! `/proc`, `/dev`, and a console to speak to.
 
+use kmod::cmdline::Cmdline;
 use nix::errno::Errno;
 
 use super::super::machine::Machine;
@@ -9,7 +10,6 @@ use super::disk_root;
 use super::filesystems::mount_entries;
 use super::table::{DEV, NODES, PROC};
 use super::{initramfs, root};
-use crate::cmdline::Cmdline;
 
 /// Opens the console as early as there can be one, and starts to hear of signals.
 pub fn open<S: System>(machine: &mut Machine<S>) -> State {

@@ -243,9 +243,9 @@ fn run<S: System>(machine: &mut Machine<S>, request: &Request, device: &BlockDev
 mod tests {
     use super::super::super::fake::{Fake, machine};
     use super::*;
-    use crate::cmdline::Cmdline;
     use crate::device::identify::Content;
     use crate::power::Action;
+    use kmod::cmdline::Cmdline;
 
     fn disk(name: &str, label: &str) -> BlockDevice {
         let content = Content { kind: "squashfs", label: Some(label.into()), uuid: None };

@@ -142,7 +142,7 @@ mod tests {
     use super::super::super::fake::{Fake, machine};
     use super::super::table::FEATURES;
     use super::*;
-    use crate::cmdline::Cmdline;
+    use kmod::cmdline::Cmdline;
 
     #[test]
     fn every_mount_and_directory_of_the_table_is_made() {

@@ -31,7 +31,7 @@ pub fn print<S: System>(machine: &mut Machine<S>) {
 mod tests {
     use super::super::super::fake::machine;
     use super::*;
-    use crate::cmdline::Cmdline;
+    use kmod::cmdline::Cmdline;
 
     #[test]
     fn every_console_that_is_a_terminal_is_welcomed() {

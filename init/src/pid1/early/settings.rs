@@ -95,7 +95,7 @@ fn name_from_hardware<S: System>(system: &S) -> String {
 mod tests {
     use super::super::super::fake::{Fake, machine};
     use super::*;
-    use crate::cmdline::Cmdline;
+    use kmod::cmdline::Cmdline;
 
     fn hostname(prepare: impl FnOnce(&mut Fake)) -> Vec<String> {
         let mut machine = machine(prepare);

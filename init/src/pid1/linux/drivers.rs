@@ -2,13 +2,14 @@
 
 use std::io;
 
+use kmod::cmdline::Cmdline;
+use kmod::load::{Directory, load as load_module};
+use kmod::modules::{Database, StaticNode};
+
 use super::super::system::{Coldplug, Node, Result, System};
 use super::Linux;
-use crate::cmdline::Cmdline;
 use crate::device::coldplug::{Sysfs, deferred, run};
 use crate::device::crew::processors;
-use crate::device::load::{Directory, load as load_module};
-use crate::device::modules::{Database, StaticNode};
 use crate::sys::netlink::Socket;
 
 /// Nodes that everybody may open, as udev's rules have it; the others are root's.

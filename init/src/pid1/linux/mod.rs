@@ -14,6 +14,7 @@ use std::os::unix::process::CommandExt;
 use std::process::Command;
 use std::time::Duration;
 
+use kmod::cmdline::Cmdline;
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::mount::{MntFlags, umount2};
@@ -31,13 +32,12 @@ use self::events::Sources;
 use super::system::{
     Coldplug, Dog, Ended, Event, Mapping, Mount, Node, Reaped, Result, Room, System, Then, Unmount,
 };
-use crate::cmdline::Cmdline;
 use crate::device::block::{BlockDevice, Sysfs};
 use crate::heartbeat;
 use crate::power::Action;
 use crate::sys::netlink::loopback_up;
 use crate::sys::watchdog::Watchdog;
-use crate::sys::{fatal, map_device, prepare_process, release_memory, spawn, swap_off, wait_for_any};
+use crate::sys::{fatal, prepare_process, release_memory, spawn, swap_off, wait_for_any};
 
 /// Most of a small file, in bytes.
 const READ_LIMIT: u64 = 1024 * 1024;
@@ -372,7 +372,7 @@ impl System for Linux {
     }
 
     fn map_device(&mut self, mapping: &Mapping) -> Result<u32> {
-        map_device(mapping)
+        device_mapper::create(mapping)
     }
 
     fn sync(&mut self) {

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use kmod::cmdline::Cmdline;
+
 use super::super::cruise::reap;
 use super::super::machine::Machine;
 use super::super::state::State;
@@ -9,7 +11,6 @@ use super::super::system::{Event, System, Then};
 use super::super::watchdog;
 use super::start_last_resort;
 use super::unmount::UNMOUNT;
-use crate::cmdline::Cmdline;
 use crate::power::Action;
 
 /// For people to read why PID 1 gave up, when the kernel's command line does not say how long.

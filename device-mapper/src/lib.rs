@@ -1,6 +1,11 @@
 //! Device-mapper: block devices that the kernel makes of others (Linux, include/uapi/linux/dm-ioctl.h).
+#![cfg_attr(
+    not(test),
+    deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)
+)]
 #![allow(unsafe_code)]
 
+use std::fmt;
 use std::fs::{File, OpenOptions};
 use std::os::fd::AsRawFd;
 
@@ -20,11 +25,15 @@ const UUID: usize = 129;
 const KIND: usize = 16;
 /// `DM_READONLY_FLAG`.
 const READ_ONLY: u32 = 1;
+/// `DM_SECURE_DATA_FLAG`: the kernel wipes its copy of the message, which may have a key in it.
+const SECURE: u32 = 1 << 15;
+/// `DM_DEFERRED_REMOVE`
+const DEFERRED: u32 = 1 << 17;
 
 type Header = [u8; HEADER];
 type Call = unsafe fn(i32, *mut Header) -> Result<i32, Errno>;
 
-// `DM_DEV_CREATE`, `DM_DEV_REMOVE`, `DM_DEV_SUSPEND`, `DM_TABLE_LOAD`.
+// `DM_DEV_CREATE`, `DM_DEV_REMOVE`, `DM_DEV_SUSPEND`, `DM_DEV_STATUS`, `DM_TABLE_LOAD`.
 mod calls {
     #![allow(missing_docs)]
 
@@ -33,11 +42,12 @@ mod calls {
     nix::ioctl_readwrite!(create, 0xfd, 3, Header);
     nix::ioctl_readwrite!(remove, 0xfd, 4, Header);
     nix::ioctl_readwrite!(suspend, 0xfd, 6, Header);
+    nix::ioctl_readwrite!(status, 0xfd, 7, Header);
     nix::ioctl_readwrite!(load, 0xfd, 9, Header);
 }
 
-/// A device of one target, which can only be read.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A device of one target.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Mapping {
     /// What device-mapper calls it, up to 127 bytes.
     pub name: String,
@@ -47,8 +57,27 @@ pub struct Mapping {
     pub sectors: u64,
     /// The kind of the target, up to 15 bytes.
     pub kind: &'static str,
-    /// What the target is told.
+    /// What the target is told. There may be a key in it.
     pub parameters: String,
+    /// Whether the device can only be read.
+    pub read_only: bool,
+}
+
+/// Without the parameters: a key would end up in a log.
+impl fmt::Debug for Mapping {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { name, uuid, sectors, kind, parameters: _, read_only } = self;
+        write!(f, "Mapping {{ {name:?}, {uuid:?}, {sectors} sectors, {kind}, read_only: {read_only} }}")
+    }
+}
+
+/// A device that there is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    /// Its minor number: its node is `/dev/dm-N`.
+    pub minor: u32,
+    /// What it was made with.
+    pub uuid: String,
 }
 
 /// Makes the device, and returns its minor number: its node is `/dev/dm-N`.
@@ -57,12 +86,12 @@ pub struct Mapping {
 /// `ENOENT` or `ENXIO` without device-mapper in the kernel, `EBUSY` when the name is taken, `EINVAL` for a target that the
 /// kernel does not have or that does not take its parameters. Nothing is left then.
 pub fn create(mapping: &Mapping) -> Result<u32, Errno> {
-    let control = OpenOptions::new().read(true).write(true).open(CONTROL);
-    let control = control.map_err(|error| error.raw_os_error().map_or(Errno::EIO, Errno::from_raw))?;
+    let control = control()?;
+    let flags = SECURE | if mapping.read_only { READ_ONLY } else { 0 };
     let answer = call(&control, calls::create, message(&mapping.name, &mapping.uuid, 0, &[])?)?;
     let minor = minor(&answer).ok_or(Errno::EPROTO)?;
     let started = target(mapping)
-        .and_then(|target| message(&mapping.name, "", READ_ONLY, &target))
+        .and_then(|target| message(&mapping.name, "", flags, &target))
         .and_then(|message| call(&control, calls::load, message))
         // Without the flag to suspend it, it is resumed: that takes the table into use.
         .and_then(|_| call(&control, calls::suspend, message(&mapping.name, "", 0, &[])?));
@@ -72,6 +101,39 @@ pub fn create(mapping: &Mapping) -> Result<u32, Errno> {
         return Err(errno);
     }
     Ok(minor)
+}
+
+/// The device with this name, if there is one.
+///
+/// # Errors
+/// `ENOENT` without device-mapper in the kernel; what else the kernel says.
+pub fn find(name: &str) -> Result<Option<Found>, Errno> {
+    match call(&control()?, calls::status, message(name, "", 0, &[])?) {
+        Ok(answer) => Ok(Some(Found { minor: minor(&answer).ok_or(Errno::EPROTO)?, uuid: uuid(&answer) })),
+        Err(Errno::ENXIO) => Ok(None),
+        Err(errno) => Err(errno),
+    }
+}
+
+/// Takes a device away.
+///
+/// # Errors
+/// `ENXIO` when there is none, `EBUSY` when it is in use.
+pub fn remove(name: &str) -> Result<(), Errno> {
+    call(&control()?, calls::remove, message(name, "", 0, &[])?).map(drop)
+}
+
+/// Takes a device away as soon as nobody uses it any more.
+///
+/// # Errors
+/// `ENXIO` when there is none.
+pub fn remove_when_unused(name: &str) -> Result<(), Errno> {
+    call(&control()?, calls::remove, message(name, "", DEFERRED, &[])?).map(drop)
+}
+
+fn control() -> Result<File, Errno> {
+    let control = OpenOptions::new().read(true).write(true).open(CONTROL);
+    control.map_err(|error| error.raw_os_error().map_or(Errno::EIO, Errno::from_raw))
 }
 
 /// A `struct dm_ioctl`, with its target behind it.
@@ -129,6 +191,13 @@ fn minor(message: &[u8]) -> Option<u32> {
     Some(device & 0xff | device >> 12 & 0xfff00)
 }
 
+/// The text in the message's field for it.
+fn uuid(message: &[u8]) -> String {
+    let start = DEVICE + 8 + NAME;
+    let field = message.get(start..start + UUID).unwrap_or_default();
+    String::from_utf8_lossy(field.split(|b| *b == 0).next().unwrap_or_default()).into_owned()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -140,6 +209,7 @@ mod tests {
             sectors: 80,
             kind: "verity",
             parameters: "1 253:2 253:3".into(),
+            read_only: true,
         }
     }
 
@@ -158,6 +228,7 @@ mod tests {
         assert_eq!(&message[336..343], b"verity\0");
         // `struct dm_target_spec` has 40 bytes.
         assert_eq!(&message[HEADER + 40..], b"1 253:2 253:3\0");
+        assert_eq!(uuid(&message), "CRYPT-VERITY-1-root");
         // A message without a target says so.
         assert_eq!(super::message("x", "", 0, &[]).unwrap()[20..24], [0; 4]);
     }
@@ -180,6 +251,12 @@ mod tests {
         assert_eq!(with(253 << 8 | 0x34 | 0x12 << 20), Some(0x1234));
         assert_eq!(with(1 << 40), None);
         assert_eq!(minor(&[]), None);
+    }
+
+    #[test]
+    fn a_key_is_not_shown() {
+        let mapping = Mapping { parameters: "aes 0011223344".into(), ..mapping() };
+        assert!(!format!("{mapping:?}").contains("0011"), "{mapping:?}");
     }
 
     #[test]

@@ -3,13 +3,15 @@
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-use super::load::{Directory, load};
-use super::modules::{Config, Database};
-use super::options::{Word, Words};
 use crate::cmdline::Cmdline;
-use crate::sys::lowest_priority;
+use crate::load::{Directory, load};
+use crate::modules::{Config, Database};
+use crate::options::{Word, Words};
 
 const USAGE: &str = "usage: modprobe [-aqbsv] [--] NAME [PARAMETER=VALUE…], or with -a: NAME…";
+
+/// What leaves the processor to everybody else (setpriority(2)).
+const LOWEST_PRIORITY: i32 = 19;
 
 /// What the command line asks for.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -32,7 +34,7 @@ pub fn main(args: &[OsString]) -> ExitCode {
         }
     };
     if request.background
-        && let Err(errno) = lowest_priority()
+        && let Err(errno) = rustix::process::setpriority_process(None, LOWEST_PRIORITY)
     {
         eprintln!("modprobe: cannot run in the background: {errno}");
     }

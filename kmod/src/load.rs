@@ -8,9 +8,9 @@ use std::path::{Path, PathBuf};
 use nix::errno::Errno;
 use nix::kmod::{ModuleInitFlags, finit_module, init_module};
 
-use super::decompress::Packing;
-use super::modules::{Config, Database, StaticNode, Step, Texts, static_nodes};
 use crate::cmdline::Cmdline;
+use crate::decompress::Packing;
+use crate::modules::{Config, Database, StaticNode, Step, Texts, static_nodes};
 
 /// `MODULE_INIT_COMPRESSED_FILE` (linux/module.h, since 5.17): the kernel decompresses.
 const COMPRESSED_FILE: u32 = 4;
@@ -224,29 +224,9 @@ impl Kernel for Directory {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+mod tests {
     use super::*;
-
-    /// Remembers what was inserted; fails as told.
-    #[derive(Debug, Default)]
-    pub struct FakeKernel {
-        pub inserted: Vec<String>,
-        pub failing: Vec<(&'static str, Errno)>,
-    }
-
-    impl Kernel for FakeKernel {
-        fn is_loaded(&self, name: &str) -> bool {
-            self.inserted.iter().any(|line| line.starts_with(&format!("{name}.ko")))
-        }
-
-        fn insert(&mut self, file: &str, parameters: &str) -> Result<(), Errno> {
-            if let Some((_, errno)) = self.failing.iter().find(|(name, _)| *name == file) {
-                return Err(*errno);
-            }
-            self.inserted.push(format!("{file} {parameters}").trim().to_owned());
-            Ok(())
-        }
-    }
+    use crate::fake::FakeKernel;
 
     fn texts() -> Texts {
         Texts {
