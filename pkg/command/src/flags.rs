@@ -48,7 +48,12 @@ pub struct Parsed {
 impl Parsed {
     /// The value of a flag; the last one wins.
     pub fn value(&self, name: &str) -> Option<&str> {
-        self.values.iter().rev().find(|(n, _)| *n == name).map(|(_, v)| v.as_str())
+        self.values(name).next_back()
+    }
+
+    /// Every value of a flag that may be given several times.
+    pub fn values(&self, name: &str) -> impl DoubleEndedIterator<Item = &str> {
+        self.values.iter().filter(move |(n, _)| *n == name).map(|(_, v)| v.as_str())
     }
 
     /// Whether a switch is on.
@@ -131,6 +136,8 @@ mod tests {
         assert_eq!(read(&["-label", "-x"]).unwrap().value("label"), Some("-x"));
         assert_eq!(read(&["--", "-label"]).unwrap().positional, ["-label"]);
         assert_eq!(read(&["-"]).unwrap().positional, ["-"]);
+        let twice = read(&["-label", "a", "--label=b"]).unwrap();
+        assert_eq!(twice.values("label").collect::<Vec<_>>(), ["a", "b"]);
     }
 
     #[test]

@@ -133,9 +133,9 @@ fn open(node: &Path) -> Result<File, AttachError> {
     OpenOptions::new().read(true).write(true).open(node).map_err(|e| not(e.to_string()))
 }
 
-fn attach(node: &Path, device: &File, file: &File, path: &Path, autoclear: bool) -> Result<(), AttachError> {
+fn attach(node: &Path, device: &File, file: &File, path: &Path, transient: bool) -> Result<(), AttachError> {
     let error = |errno| AttachError::Attach { node: node.to_owned(), file: path.to_owned(), errno };
-    kernel::attach(device, file, &path.to_string_lossy(), autoclear).map_err(error)
+    kernel::attach(device, file, &path.to_string_lossy(), transient).map_err(error)
 }
 
 fn not_a_loop(node: &Path, errno: Errno) -> AttachError {

@@ -2,7 +2,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
@@ -20,13 +20,14 @@ pub struct CreateError {
     source: io::Error,
 }
 
-/// Makes `path`, of `size` zeros, for root alone. It is there with all its space or not at all; what was there before is replaced.
+/// Makes `path`, of `head` and zeros, `size` bytes in all, for root alone. It is there with all its space or not at all; what was
+/// there before is replaced.
 ///
 /// # Errors
 /// When the file system is full, or cannot be written to.
-pub fn create(path: &Path, size: u64) -> Result<File, CreateError> {
+pub fn create(path: &Path, size: u64, head: &[u8]) -> Result<File, CreateError> {
     let new = beside(path);
-    let made = fill(&new, size).and_then(|file| {
+    let made = fill(&new, size, head).and_then(|file| {
         fs::rename(&new, path)?;
         Ok(file)
     });
@@ -43,7 +44,7 @@ fn beside(path: &Path) -> PathBuf {
     name.into()
 }
 
-fn fill(path: &Path, size: u64) -> io::Result<File> {
+fn fill(path: &Path, size: u64, head: &[u8]) -> io::Result<File> {
     let mut options = OpenOptions::new();
     let mut file = options.read(true).write(true).create(true).truncate(true).mode(0o600).open(path)?;
     let length = i64::try_from(size).map_err(|_| io::Error::from(Errno::EFBIG))?;
@@ -52,6 +53,7 @@ fn fill(path: &Path, size: u64) -> io::Result<File> {
         Err(Errno::EOPNOTSUPP | Errno::ENOSYS) => write_zeros(&mut file, size)?,
         Err(errno) => return Err(errno.into()),
     }
+    file.write_all_at(head, 0)?;
     file.sync_all()?;
     Ok(file)
 }
@@ -78,9 +80,11 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("f");
         fs::write(&path, "something else").unwrap();
-        create(&path, 3 << 20).unwrap();
+        create(&path, 3 << 20, b"head").unwrap();
         let meta = path.metadata().unwrap();
         assert_eq!((meta.len(), meta.mode() & 0o7777), (3 << 20, 0o600));
+        let bytes = fs::read(&path).unwrap();
+        assert!(bytes.starts_with(b"head") && bytes[4..].iter().all(|b| *b == 0));
         assert!(meta.blocks() * 512 >= 3 << 20, "there are holes: {} blocks", meta.blocks());
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
     }
@@ -100,7 +104,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("f");
         fs::write(&path, "old").unwrap();
-        let message = create(&path, 1 << 60).unwrap_err().to_string();
+        let message = create(&path, 1 << 60, &[]).unwrap_err().to_string();
         assert!(message.contains("1152921504606846976 bytes"), "{message}");
         assert_eq!(fs::read_to_string(&path).unwrap(), "old");
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);

@@ -12,11 +12,12 @@ mod calls {
     nix::ioctl_none_bad!(ctl_get_free, 0x4c82);
     nix::ioctl_read_bad!(get_status64, 0x4c05, Info);
     nix::ioctl_write_ptr_bad!(configure, 0x4c0a, Config);
-    nix::ioctl_none_bad!(clear, 0x4c01);
 }
 
 /// `LO_FLAGS_AUTOCLEAR`.
 const AUTOCLEAR: u32 = 4;
+/// `LO_FLAGS_DIRECT_IO`.
+const DIRECT: u32 = 16;
 /// Bytes of a name, with a zero behind it.
 const NAME: usize = 64;
 
@@ -117,14 +118,14 @@ pub fn backing(device: impl AsFd) -> Result<Option<Backing>, Errno> {
     }
 }
 
-/// Puts `file` behind a loop device; `name` is for people. With `autoclear` it is taken away again when nobody has the device
-/// open any more.
+/// Puts `file` behind a loop device; `name` is for people. A `transient` one is taken away again when nobody has the device open
+/// any more, and is not cached a second time, if its file system can do without.
 ///
 /// # Errors
 /// `EBUSY` when there is a file behind it; what else the kernel says.
-pub fn attach(device: impl AsFd, file: impl AsFd, name: &str, autoclear: bool) -> Result<(), Errno> {
+pub fn attach(device: impl AsFd, file: impl AsFd, name: &str, transient: bool) -> Result<(), Errno> {
     let mut info = Info::zero();
-    info.flags = if autoclear { AUTOCLEAR } else { 0 };
+    info.flags = if transient { AUTOCLEAR | DIRECT } else { 0 };
     for (place, byte) in info.file_name.iter_mut().take(NAME - 1).zip(name.bytes()) {
         *place = byte;
     }
@@ -133,15 +134,6 @@ pub fn attach(device: impl AsFd, file: impl AsFd, name: &str, autoclear: bool) -
     // SAFETY: both descriptors are open for the length of the borrows; `config` has the layout of the kernel's structure and
     // lives until the call returns, after which the kernel keeps the file by itself.
     unsafe { calls::configure(device.as_fd().as_raw_fd(), &raw const config) }.map(drop)
-}
-
-/// Takes the file behind a loop device away.
-///
-/// # Errors
-/// What the kernel says.
-pub fn detach(device: impl AsFd) -> Result<(), Errno> {
-    // SAFETY: the descriptor is open for the length of the borrow, and this request takes no argument.
-    unsafe { calls::clear(device.as_fd().as_raw_fd()) }.map(drop)
 }
 
 // The kernel's sizes, on every architecture.

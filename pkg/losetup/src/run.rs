@@ -60,7 +60,7 @@ fn open_or_create(path: &Path, options: &Options) -> Result<File, LoopError> {
     match OpenOptions::new().read(true).write(true).open(path) {
         Ok(file) => Ok(file),
         Err(error) if error.kind() == io::ErrorKind::NotFound && options.create => {
-            let file = file::create(path, options.size)?;
+            let file = file::create(path, options.size, &[])?;
             println!("loopy: {}: made, of {}", path.display(), Bytes(options.size));
             Ok(file)
         }
