@@ -16,6 +16,7 @@ mod calls {
 
 const BLKPG_ADD_PARTITION: c_int = 1;
 const BLKPG_DEL_PARTITION: c_int = 2;
+const BLKPG_RESIZE_PARTITION: c_int = 3;
 
 /// `struct blkpg_ioctl_arg`.
 #[repr(C)]
@@ -40,17 +41,24 @@ struct BlkpgPartition {
 /// Shows the kernel partition 1 of `disk`, from byte `start` for `length` bytes, though no table on the disk
 /// has it.
 pub fn add_partition(disk: impl AsFd, start: u64, length: u64) -> Result<(), Errno> {
-    let signed = |n: u64| c_longlong::try_from(n).map_err(|_| Errno::EOVERFLOW);
-    blkpg(disk, BLKPG_ADD_PARTITION, signed(start)?, signed(length)?)
+    blkpg(disk, BLKPG_ADD_PARTITION, 1, start, length)
+}
+
+/// Tells the kernel that a partition of `disk`, from byte `start`, is now `length` bytes long; it may be in use.
+pub fn resize_partition(disk: impl AsFd, number: u32, start: u64, length: u64) -> Result<(), Errno> {
+    blkpg(disk, BLKPG_RESIZE_PARTITION, number, start, length)
 }
 
 /// Makes the kernel forget partition 1 of `disk`.
 pub fn delete_partition(disk: impl AsFd) -> Result<(), Errno> {
-    blkpg(disk, BLKPG_DEL_PARTITION, 0, 0)
+    blkpg(disk, BLKPG_DEL_PARTITION, 1, 0, 0)
 }
 
-fn blkpg(disk: impl AsFd, op: c_int, start: c_longlong, length: c_longlong) -> Result<(), Errno> {
-    let mut partition = BlkpgPartition { start, length, pno: 1, devname: [0; 64], volname: [0; 64] };
+fn blkpg(disk: impl AsFd, op: c_int, number: u32, start: u64, length: u64) -> Result<(), Errno> {
+    let signed = |n: u64| c_longlong::try_from(n).map_err(|_| Errno::EOVERFLOW);
+    let pno = c_int::try_from(number).map_err(|_| Errno::EOVERFLOW)?;
+    let (start, length) = (signed(start)?, signed(length)?);
+    let mut partition = BlkpgPartition { start, length, pno, devname: [0; 64], volname: [0; 64] };
     let argument = BlkpgArgument {
         op,
         flags: 0,

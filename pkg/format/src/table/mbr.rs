@@ -37,7 +37,7 @@ fn record(kind: u8, first: [u8; 3], last: [u8; 3], start: u32, length: u32) -> V
 }
 
 /// The address as cylinder, head, sector of a drive with 255 heads and 63 sectors, or the largest there is.
-fn chs(lba: u64) -> [u8; 3] {
+pub fn chs(lba: u64) -> [u8; 3] {
     const HEADS: u64 = 255;
     const SECTORS: u64 = 63;
     let cylinder = lba / (HEADS * SECTORS);

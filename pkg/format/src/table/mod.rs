@@ -7,9 +7,9 @@
 //! The last write of each kind is the disk's first sector, which drives write whole or not at all. Until then
 //! neither the kernel nor `blkid` sees a table: both look for the protective MBR before they believe a GPT.
 
-mod crc32;
+pub mod crc32;
 mod gpt;
-mod mbr;
+pub mod mbr;
 
 use lk_command::size::{Bytes, MIB};
 
