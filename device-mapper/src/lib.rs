@@ -7,12 +7,17 @@
 
 use std::fmt;
 use std::fs::{File, OpenOptions};
+use std::io;
 use std::os::fd::AsRawFd;
+use std::os::unix::fs::symlink;
+use std::path::Path;
 
 use nix::errno::Errno;
 
 /// Devtmpfs makes it when the module is there.
 const CONTROL: &str = "/dev/mapper/control";
+/// Where devices have their names.
+const DIRECTORY: &str = "/dev/mapper";
 /// The interface's version that is spoken here; kernels take older ones of the same major number.
 const VERSION: [u32; 3] = [4, 0, 0];
 /// `struct dm_ioctl`.
@@ -113,6 +118,20 @@ pub fn find(name: &str) -> Result<Option<Found>, Errno> {
         Err(Errno::ENXIO) => Ok(None),
         Err(errno) => Err(errno),
     }
+}
+
+/// Gives a device its name in `/dev/mapper`, as a link, which is what udev makes.
+///
+/// # Errors
+/// When the link cannot be made.
+pub fn link(name: &str, minor: u32) -> io::Result<()> {
+    let (path, new) = (Path::new(DIRECTORY).join(name), Path::new(DIRECTORY).join(format!(".{name}.new")));
+    match std::fs::remove_file(&new) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    symlink(format!("../dm-{minor}"), &new)?;
+    std::fs::rename(&new, &path)
 }
 
 /// Takes a device away.

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io;
-use std::os::unix::fs::{MetadataExt, symlink};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use device_mapper::Mapping;
@@ -67,7 +67,10 @@ pub fn open(file: &File, path: &Path, pages: u64, key: &[u8; KEY]) -> Result<Pat
     let number = (major(meta.rdev()), minor(meta.rdev()));
     let minor = device_mapper::create(&mapping(number, pages, key));
     let minor = minor.map_err(|errno| EncryptError::Map { device, errno })?;
-    link(minor);
+    // For people: nothing here needs it.
+    if let Err(error) = device_mapper::link(NAME, minor) {
+        eprintln!("swap: /dev/mapper/{NAME}: cannot make it: {error}");
+    }
     Ok(PathBuf::from(format!("/dev/dm-{minor}")))
 }
 
@@ -89,20 +92,6 @@ fn mapping(device: (u64, u64), pages: u64, key: &[u8; KEY]) -> Mapping {
         kind: "crypt",
         parameters: format!("{CIPHER} {key} 0 {}:{} {}", device.0, device.1, PAGE / SECTOR),
         read_only: false,
-    }
-}
-
-/// Gives the device its name in `/dev/mapper`, as udev would: for people, nothing here needs it.
-fn link(minor: u32) {
-    let (name, target) = (Path::new("/dev/mapper").join(NAME), format!("../dm-{minor}"));
-    // A link of a device that is gone.
-    if name.is_symlink()
-        && let Err(error) = std::fs::remove_file(&name)
-    {
-        eprintln!("swap: {}: cannot replace it: {error}", name.display());
-    }
-    if let Err(error) = symlink(target, &name) {
-        eprintln!("swap: {}: cannot make it: {error}", name.display());
     }
 }
 
