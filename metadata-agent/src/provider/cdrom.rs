@@ -11,7 +11,8 @@ use crate::local::Local;
 use crate::metadata::{Document, Fact};
 
 const LABELS: &[&str] = &["cidata", "CIDATA"];
-const META_DATA: &str = "meta-data";
+/// What NoCloud says of the machine.
+pub const META_DATA: &str = "meta-data";
 /// NoCloud's name, and LinuxKit's.
 const USER_DATA: [&str; 2] = ["user-data", "config"];
 
@@ -32,7 +33,9 @@ impl Provider for CdRom {
         let labelled = local.volume(LABELS)?;
         for mut volume in labelled.into_iter().chain(local.drives()?) {
             let device = volume.device().to_owned();
-            if let Some(mut reading) = seed(&mut Session::new(&mut volume), "") {
+            let mut session = Session::new(&mut volume);
+            let meta_data = session.document(META_DATA, MAX_JSON);
+            if let Some(mut reading) = seed(&mut session, "", meta_data) {
                 reading.source = Some(format!("CDROM {device}"));
                 return Ok(Some(reading));
             }
@@ -45,9 +48,8 @@ impl Provider for CdRom {
     }
 }
 
-/// NoCloud's documents, each below `base`; none if neither meta-data nor user-data is there.
-pub fn seed(session: &mut Session<'_>, base: &str) -> Option<Reading> {
-    let meta_data = session.document(&format!("{base}{META_DATA}"), MAX_JSON);
+/// NoCloud's other documents, each below `base`; none if neither `meta_data` nor user-data is there.
+pub fn seed(session: &mut Session<'_>, base: &str, meta_data: Option<Vec<u8>>) -> Option<Reading> {
     for name in USER_DATA {
         if session.reading.metadata.user_data.is_none() {
             session.user_data(&format!("{base}{name}"));

@@ -38,7 +38,7 @@ impl Provider for NamedFile {
         file.take(user_data::MAX_SIZE as u64 + 1).read_to_end(&mut bytes).map_err(failed)?;
         let mut reading = Reading { source: Some(self.path.clone()), ..Reading::default() };
         if bytes.len() > user_data::MAX_SIZE {
-            reading.problems.push(Problem::Undecodable { what: "user-data", why: "is too large" });
+            reading.problems.push(Problem::Undecodable { what: "user-data", why: "is larger than 64 KiB" });
         } else {
             reading.metadata.user_data = Some(bytes);
         }

@@ -6,7 +6,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use super::session::Session;
+use super::session::{MAX_JSON, Session};
 use super::{Provider, Reading, cdrom};
 use crate::choose::{CommandLine, Dmi};
 use crate::fetch::{FetchError, Fetcher};
@@ -56,9 +56,9 @@ impl Provider for NoCloud {
         let mut session = Session::new(http);
         session.reading = arguments.reading();
         let nothing = session.not_there(NOTHING);
-        // The first question decides whether anybody is there, and must not be taken for a missing document.
-        session.documents.get(&format!("{path}meta-data"), super::session::MAX_JSON)?;
-        cdrom::seed(&mut session, &path).ok_or(nothing)
+        // The first question decides whether anybody is there: its failure is no missing document.
+        let meta_data = session.documents.get(&format!("{path}{}", cdrom::META_DATA), MAX_JSON)?;
+        cdrom::seed(&mut session, &path, meta_data).ok_or(nothing)
     }
 }
 

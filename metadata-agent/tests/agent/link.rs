@@ -14,9 +14,15 @@ use crate::machine::Try;
 
 /// Runs a test of this program in a new network namespace, as its superuser.
 fn alone(test: &str) {
+    alone_with(test, &[]);
+}
+
+/// The same with more variables in its environment.
+fn alone_with(test: &str, variables: &[(&str, &str)]) {
     let this = std::env::current_exe().unwrap();
     let mut unshare = Command::new("unshare");
     unshare.args(["--map-root-user", "--net"]).arg(this).args(["--exact", test, "--ignored", "--nocapture"]);
+    unshare.envs(variables.iter().copied());
     let out = unshare.output().expect("unshare, of util-linux");
     let said = String::from_utf8_lossy(&out.stdout).into_owned() + &String::from_utf8_lossy(&out.stderr);
     assert!(out.status.success() && said.contains("1 passed"), "{said}");
@@ -53,6 +59,15 @@ fn inside_with_ipv6() {
     let it = ask("openstack");
     assert_eq!(it.hostname.as_deref(), Some("web-6"), "{}", it.log);
     assert!(cloud.requests().iter().all(|asked| asked.has("Host: [fe80::a9fe:a9fe]")));
+}
+
+#[test]
+fn a_proxy_in_the_environment_has_no_say() {
+    let nobody = "http://127.0.0.1:9/";
+    alone_with(
+        "link::inside_with_ipv6",
+        &["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"].map(|name| (name, nobody)),
+    );
 }
 
 /// Whether there is a netlink socket with a subscription: lines `POINTER PROTOCOL PID GROUPS …`.
