@@ -13,7 +13,7 @@ TEST_PACKAGES := $(patsubst %/build.yml,%,$(wildcard tests/pkg/*/build.yml))
 # Of the whole workspace: with one package chosen, cargo would compile lkb anew for its features.
 MACHINES := --workspace --test machines
 
-.PHONY: help deps build packages demo test fmt lint unit suite faults linuxkit openstack fuzz hot bench deny clean
+.PHONY: help deps build packages demo kernel kernel-check test fmt lint unit suite faults linuxkit openstack fuzz hot bench deny clean
 
 help: ## what each target does
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -30,6 +30,14 @@ packages: $(if $(COMPILED),,build) ## build the packages of pkg/ into the cache
 
 demo: packages ## build examples/ldap.yml, boot it, ask LDAP, power it off
 	@tools/demo
+
+kernel: $(if $(COMPILED),,build) ## build our own hardened kernel into the cache (15 minutes; nothing to do while its sources are the same)
+	@tools/debian-base
+	$(LKB) pkg build kernel-configs
+
+kernel-check: deps ## make our kernel's configurations, and judge them, without compiling it
+	@tools/debian-base
+	@tools/kernel-check
 
 # Linking what boots keeps one core busy; unit tests and lints have the other. What each prints stays in one piece.
 test: fmt deps ## every check there is
