@@ -13,7 +13,7 @@ TEST_PACKAGES := $(patsubst %/build.yml,%,$(wildcard tests/pkg/*/build.yml))
 # Of the whole workspace: with one package chosen, cargo would compile lkb anew for its features.
 MACHINES := --workspace --test machines
 
-.PHONY: help deps build packages demo kernel kernel-check test fmt lint unit suite faults linuxkit openstack fuzz hot bench deny clean
+.PHONY: help deps build packages demo kernel kernel-check kernel-suite test fmt lint unit suite faults linuxkit openstack fuzz hot bench deny clean
 
 help: ## what each target does
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -38,6 +38,10 @@ kernel: $(if $(COMPILED),,build) ## build our own hardened kernel into the cache
 kernel-check: deps ## make our kernel's configurations, and judge them, without compiling it
 	@tools/debian-base
 	@tools/kernel-check
+
+kernel-suite: packages kernel ## boot everything on our own kernel
+	$(LKB) pkg build $(TEST_PACKAGES)
+	LKB_KERNEL=kernel-configs cargo test --locked --no-fail-fast $(MACHINES) -- --test-threads=3 --skip faults::
 
 # Linking what boots keeps one core busy; unit tests and lints have the other. What each prints stays in one piece.
 test: fmt deps ## every check there is

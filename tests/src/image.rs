@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::OnceLock;
 
-use crate::root;
+use crate::{own_kernel, root};
 
 /// Where the suite keeps what it builds, and the consoles of failed tests.
 #[must_use]
@@ -20,15 +20,17 @@ pub fn lkb() -> PathBuf {
     std::env::var_os("LKB").map_or_else(|| root().join("target/release/lkb"), PathBuf::from)
 }
 
-/// Runs `lkb` and returns what it printed.
+/// Runs `lkb` and returns what it printed. What it builds has the kernel of [`own_kernel::chosen`], if there is one.
 ///
 /// # Panics
 /// When it can't be started: run `make` first.
 pub fn run_lkb(args: &[&str]) -> Output {
     let lkb = lkb();
+    let kernel = (args.first() == Some(&"build")).then(own_kernel::chosen).flatten();
     Command::new(&lkb)
         .current_dir(root())
         .args(args)
+        .args(kernel)
         .output()
         .unwrap_or_else(|e| panic!("{}: {e}: run `make` first", lkb.display()))
 }

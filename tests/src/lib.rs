@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`image`] | what is booted: built once for all tests, with the `lkb` that a user has |
 //! | [`readme`] | the examples in the packages' READMEs, to be booted |
+//! | [`own_kernel`] | our own kernel in the place of another, and roots that it mounts by itself |
 //! | [`vm`] | a machine: `lkb run qemu` in a network namespace of its own |
 //! | [`guest`] | a machine for the fault suite: qemu as a test wants it |
 //! | [`agent`] | what a test can ask inside such a machine |
@@ -28,6 +29,7 @@ pub mod lines;
 pub mod metadata;
 pub mod netns;
 pub mod openstack;
+pub mod own_kernel;
 pub mod qmp;
 pub mod readme;
 pub mod roots;

@@ -10,7 +10,7 @@ use lkb::output::{self, Format, KernelInitrd, Machine, Settings};
 use lkb::stage;
 
 use crate::image::run_lkb;
-use crate::root;
+use crate::{own_kernel, root};
 
 /// The file system's UUID, of those that have one.
 pub const UUID: &str = "4c6b6200-0000-4000-8000-726f6f740001";
@@ -53,10 +53,7 @@ impl Split {
 /// When something cannot be built.
 #[must_use]
 pub fn split(yaml: &str, dir: &Path, kind: Kind, cmdline: &str) -> Split {
-    let tree = dir.join("tree");
-    if !tree.exists() {
-        unpack(yaml, dir, &tree);
-    }
+    let tree = tree(yaml, dir);
     let disk = dir.join(format!("{kind:?}.raw"));
     make(kind, &tree, &disk);
     let name = format!("{kind:?}-stage");
@@ -65,7 +62,19 @@ pub fn split(yaml: &str, dir: &Path, kind: Kind, cmdline: &str) -> Split {
     Split { prefix: dir.join(name), disk, initrd_size }
 }
 
-/// The machine's files, as they will be on the disk.
+/// The files of the machine that `yaml` describes, as they will be on the disk: unpacked once in `dir`.
+///
+/// # Panics
+/// When it cannot be built.
+#[must_use]
+pub fn tree(yaml: &str, dir: &Path) -> PathBuf {
+    let tree = dir.join("tree");
+    if !tree.exists() {
+        unpack(yaml, dir, &tree);
+    }
+    tree
+}
+
 fn unpack(yaml: &str, dir: &Path, tree: &Path) {
     let out = run_lkb(&["build", "--format", "tar", "--name", "root", "--dir", text(dir), yaml]);
     assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
@@ -86,7 +95,11 @@ fn unpack(yaml: &str, dir: &Path, tree: &Path) {
     fs::remove_file(archive).expect("the archive goes");
 }
 
-fn make(kind: Kind, tree: &Path, disk: &Path) {
+/// Makes a disk of the files in `tree`.
+///
+/// # Panics
+/// When a program of `tools/deps` fails.
+pub fn make(kind: Kind, tree: &Path, disk: &Path) {
     let (tree, image) = (text(tree), text(disk));
     match kind {
         Kind::Ext4 => {
@@ -104,7 +117,13 @@ fn first_stage(yaml: &str, dir: &Path, name: &str, cmdline: &str) {
     let text = fs::read_to_string(&path).expect("the YAML");
     let source = Source { name: yaml.into(), text, dir: path.parent().map(Path::to_path_buf) };
     let resolver = lkb::pkg::Resolver::default();
-    let loaded = config::load(&[source], &resolver as &dyn PackageResolver).expect("a sound configuration");
+    let kernel = own_kernel::chosen().map(|path| Source {
+        name: "kernel.yml".into(),
+        text: fs::read_to_string(path).expect("the choice of a kernel"),
+        dir: None,
+    });
+    let sources: Vec<Source> = std::iter::once(source).chain(kernel).collect();
+    let loaded = config::load(&sources, &resolver as &dyn PackageResolver).expect("a sound configuration");
     let cache = Cache::open(&Cache::default_dir().expect("the cache")).expect("the cache");
     let machine = lkb::build::assemble(&loaded.config, &cache, "amd64", &lkb::build::Options::default())
         .expect("the machine");

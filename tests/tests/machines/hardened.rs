@@ -15,7 +15,7 @@ const PROBE: &str = r#"
         ask() { "$@" 2>/tmp/error && say "$1 works" || say "$1: $(cat /tmp/error)"; }
         say "NoNewPrivs $(status NoNewPrivs) Seccomp $(status Seccomp) CapInh $(status CapInh)"
         ask unshare -U /bin/true
-        say "kcore $(ls -l /proc/kcore | cut -c1-4) firmware $(ls /sys/firmware | wc -l)"
+        say "keys $(ls -l /proc/keys | cut -c1-4) firmware $(ls /sys/firmware | wc -l)"
         ask /bin/sh -c 'echo 0 >/proc/sys/vm/drop_caches'
         group=$(sed -n s/^0:://p /proc/self/cgroup)
         say "cgroup $group"
@@ -50,13 +50,13 @@ fn the_ldap_appliance_boots_hardened_and_its_containers_get_what_they_ask_for() 
     for (name, said) in [
         ("given", "NoNewPrivs 1 Seccomp 2 CapInh 0000000000000000"),
         ("given", "unshare: unshare: unshare(0x10000000): Operation not permitted"),
-        ("given", "kcore crw- firmware 0"),
+        ("given", "keys crw- firmware 0"),
         ("given", "/bin/sh: /bin/sh: can't create /proc/sys/vm/drop_caches: Read-only file system"),
         ("given", "cgroup /"),
         ("given", "pids 512 memory 536870912"),
         ("asked", "NoNewPrivs 0 Seccomp 0 CapInh 0000000000000000"),
         ("asked", "unshare works"),
-        ("asked", "kcore -r-- firmware "),
+        ("asked", "keys -r-- firmware "),
         ("asked", "cgroup /asked"),
         ("asked", "pids 100 memory max"),
     ] {

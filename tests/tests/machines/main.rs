@@ -14,6 +14,7 @@
 //! | `image` | what the image is: small, sound, reproducible |
 //! | `ldap` | the LDAP appliance, and what the cloud makes of it |
 //! | `metadata` | the metadata agent's package, with a CD and without a network |
+//! | `own_kernel` | our own kernel, and roots that it mounts without an initrd |
 //! | `power` | going down and coming up |
 //! | `roots` | roots on disks |
 //! | `user_data` | user-data that is not what it should be |
@@ -30,6 +31,7 @@ mod hardened;
 mod image;
 mod ldap;
 mod metadata;
+mod own_kernel;
 mod power;
 mod roots;
 mod user_data;

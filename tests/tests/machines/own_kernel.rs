@@ -1,0 +1,150 @@
+//! Our own kernel (`make kernel`): it mounts its root by itself, loads nothing that is not signed, is small, and is there soon.
+//!
+//! To build it takes longer than all other tests. Until it is in the cache these have nothing to boot: they say so and end.
+//! `make kernel-suite` builds it first.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use lk_tests::bench::machine::{Image, Settings, boot};
+use lk_tests::bench::marks::Marks;
+use lk_tests::image::run_lkb;
+use lk_tests::own_kernel::{PARTITION, built, partitioned};
+use lk_tests::root;
+use lk_tests::roots::{Kind, make, tree};
+use lk_tests::vm::{Setup, Vm};
+
+/// 10 MB, the most that the kernel may take.
+const LARGEST_KERNEL: u64 = 10_000_000;
+/// The most that kernel and root of a machine with containerd, DHCP and one service may take.
+const LARGEST_WITH_CONTAINERD: u64 = 45_000_000;
+/// From the kernel's start to init, in seconds of a clock that counts instructions.
+const LONGEST_START: f64 = 1.1;
+
+fn directory() -> tempfile::TempDir {
+    tempfile::tempdir().expect("a temporary directory")
+}
+
+/// The configuration that chooses our own kernel.
+fn own() -> Option<PathBuf> {
+    let own = built();
+    if own.is_none() {
+        eprintln!("our own kernel is not in the cache, so it is not booted: make kernel-suite");
+    }
+    own
+}
+
+/// Builds a machine from `yaml` with our own kernel.
+fn build(dir: &Path, format: &str, name: &str, yaml: &Path, own: &Path) {
+    let [dir, yaml, own] = [dir, yaml, own].map(|path| path.to_str().expect("a UTF-8 path"));
+    let out = run_lkb(&["build", "--format", format, "--name", name, "--dir", dir, yaml, own]);
+    assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+}
+
+/// A machine with one service, which makes an interface whose driver is a module, and then says which modules there are.
+fn with_a_module(dir: &Path) -> PathBuf {
+    let pkg = root().join("pkg");
+    let pkg = pkg.display();
+    let yaml = dir.join("hello.yml");
+    let text = format!(
+        "kernel:\n  image: \"@pkg:{pkg}/kernel\"\n  cmdline: console=ttyS0\ninit:\n  - \"@pkg:{pkg}/init\"\nservices:\n\
+         \x20 - name: hello\n    image: \"@pkg:{pkg}/busybox\"\n    capabilities: [CAP_NET_ADMIN]\n\
+         \x20   devices: [{{path: /dev/kmsg, type: c, major: 1, minor: 11, mode: \"0600\"}}]\n    command:\n      - /bin/sh\n      - -c\n\
+         \x20     - ip link add test0 type dummy; echo \"<2>hello, modules: $(cut -d' ' -f1 /proc/modules)\" >/dev/kmsg; exec sleep 1000000\n"
+    );
+    fs::write(&yaml, text).expect("writing the YAML");
+    yaml
+}
+
+/// Boots a machine whose root the kernel is to mount, and powers it off.
+fn mounts_its_root(image: &Path, dir: &Path, file_system: &str) {
+    let mut vm = Vm::boot(image, dir, &Setup::default());
+    vm.wait(&format!("VFS: Mounted root ({file_system} filesystem) readonly on device "));
+    let line = vm.wait("hello, modules: ");
+    assert!(line.contains("dummy"), "{file_system}: {line}");
+    vm.press_power_button();
+    vm.wait_off();
+}
+
+#[test]
+fn the_kernel_mounts_ext4_squashfs_erofs_and_iso_9660_without_an_initrd() {
+    let Some(own) = own() else { return };
+    let dir = directory();
+    let yaml = with_a_module(dir.path());
+    build(dir.path(), "kernel+squashfs", "squashfs", &yaml, &own);
+    build(dir.path(), "kernel+erofs", "erofs", &yaml, &own);
+    let merged = dir.path().join("merged.yml");
+    let choice = fs::read_to_string(&own).expect("the choice of a kernel");
+    let hello = fs::read_to_string(&yaml).expect("the YAML");
+    let rest = hello.split_once("  cmdline:").expect("a command line").1;
+    fs::write(&merged, format!("{choice}  cmdline:{rest}")).expect("writing the YAML");
+    let tree = tree(merged.to_str().expect("a UTF-8 path"), dir.path());
+    let made = |kind: Kind, name: &str| {
+        let path = dir.path().join(name);
+        make(kind, &tree, &path);
+        path
+    };
+    let roots = [
+        ("ext4", made(Kind::Ext4, "ext4.raw")),
+        ("squashfs", dir.path().join("squashfs-squashfs.img")),
+        ("erofs", dir.path().join("erofs-erofs.img")),
+        ("iso9660", made(Kind::Iso, "iso9660.raw")),
+    ];
+    for (file_system, image) in roots {
+        let machine = dir.path().join(format!("from-{file_system}"));
+        fs::create_dir(&machine).expect("making a directory");
+        let prefix = machine.join("m");
+        let beside = |suffix: &str| machine.join(format!("m{suffix}"));
+        fs::copy(dir.path().join("squashfs-kernel"), beside("-kernel")).expect("copying the kernel");
+        let cmdline = format!("console=ttyS0 root=PARTUUID={PARTITION} ro rootwait");
+        fs::write(beside("-cmdline"), cmdline).expect("writing the command line");
+        // `lkb run` attaches what has this name, whatever is in it.
+        partitioned(&image, &beside("-squashfs.img"));
+        mounts_its_root(&prefix, &machine, file_system);
+    }
+}
+
+#[test]
+fn a_disk_of_lkb_has_a_root_that_the_kernel_mounts() {
+    let Some(own) = own() else { return };
+    let dir = directory();
+    build(dir.path(), "raw-bios", "m", &with_a_module(dir.path()), &own);
+    mounts_its_root(&dir.path().join("m-bios.img"), dir.path(), "squashfs");
+}
+
+#[test]
+fn the_kernel_is_small_and_so_is_a_machine_with_it() {
+    let Some(own) = own() else { return };
+    let dir = directory();
+    let pkg = root().join("pkg");
+    let pkg = pkg.display();
+    let yaml = dir.path().join("echo.yml");
+    let text = format!(
+        "kernel:\n  image: \"@pkg:{pkg}/kernel\"\n  cmdline: console=ttyS0\ninit:\n  - \"@pkg:{pkg}/init\"\n  - \"@pkg:{pkg}/containerd\"\n\
+         onboot:\n  - name: dhcpcd\n    image: \"@pkg:{pkg}/dhcpcd\"\n    command: [/sbin/dhcpcd, --nobackground, -f, /dhcpcd.conf, \"-1\"]\n\
+         services:\n  - name: echo\n    image: \"@pkg:{pkg}/busybox\"\n    command: [/bin/nc, -lk, -p, \"7\", -e, /bin/cat]\n"
+    );
+    fs::write(&yaml, text).expect("writing the YAML");
+    build(dir.path(), "kernel+squashfs", "m", &yaml, &own);
+    let size = |name: &str| fs::metadata(dir.path().join(name)).expect("what was built").len();
+    let (kernel, squashfs) = (size("m-kernel"), size("m-squashfs.img"));
+    println!("kernel: {kernel} bytes; root with containerd: {squashfs} bytes");
+    assert!(kernel <= LARGEST_KERNEL, "{kernel} bytes of kernel are more than {LARGEST_KERNEL}");
+    assert!(kernel + squashfs <= LARGEST_WITH_CONTAINERD, "{kernel} + {squashfs} bytes");
+}
+
+#[test]
+fn the_kernel_runs_init_soon() {
+    let Some(own) = own() else { return };
+    let dir = directory();
+    let example = root().join("examples/bench-embedded.yml");
+    let image = Image::build(dir.path(), "bench", &[&example, &own]).expect("building the example");
+    let settings = Settings { memory: 1024, seed: 1, patience: Duration::from_secs(600) };
+    let started = boot(&image, &settings).expect("starting qemu");
+    let marks = Marks::read(&started.console);
+    let init = marks.init.unwrap_or_else(|| panic!("init has not run: {}", started.console));
+    println!("kernel to init: {init} s");
+    assert!(init <= LONGEST_START, "init ran after {init} s, which is more than {LONGEST_START}");
+    assert_eq!(marks.services.len(), 5, "{}", started.console);
+}
