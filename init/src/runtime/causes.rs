@@ -3,7 +3,7 @@
 use std::fmt::{Debug, Write};
 use std::fs::File;
 use std::io::{Read, Seek, Write as _};
-use std::sync::Mutex;
+use std::sync::{Mutex, OnceLock};
 
 use rustix::fs::{MemfdFlags, memfd_create};
 use tracing_core::field::{Field, Visit};
@@ -25,15 +25,25 @@ pub struct Causes {
 #[derive(Debug)]
 pub struct Heard(File);
 
-/// Begins to collect. Once in a process: this is where `tracing` sends everything.
+/// Where this process collects: `tracing` can be told once.
+static COLLECTED: OnceLock<File> = OnceLock::new();
+
+/// Begins to collect, from nothing.
 pub fn collect() -> Result<Heard, RuntimeError> {
+    let memfd = std::path::Path::new("a memfd");
+    if let Some(mut file) = COLLECTED.get() {
+        file.set_len(0).and_then(|()| file.rewind()).map_err(RuntimeError::io("empty", memfd))?;
+        return file.try_clone().map(Heard).map_err(RuntimeError::io("duplicate", memfd));
+    }
     let file = memfd_create("causes", MemfdFlags::CLOEXEC)
-        .map_err(|errno| RuntimeError::io("make", std::path::Path::new("a memfd"))(errno.into()))?;
-    let writer = File::from(file);
-    let reader =
-        writer.try_clone().map_err(RuntimeError::io("duplicate", std::path::Path::new("a memfd")))?;
+        .map_err(|errno| RuntimeError::io("make", memfd)(errno.into()))?;
+    let reader = File::from(file);
+    let duplicate = || reader.try_clone().map_err(RuntimeError::io("duplicate", memfd));
+    let causes = Causes { file: Mutex::new(duplicate()?) };
     // Refused when somebody collects already, which leaves this one empty.
-    drop(dispatcher::set_global_default(Dispatch::new(Causes { file: Mutex::new(writer) })));
+    if dispatcher::set_global_default(Dispatch::new(causes)).is_ok() {
+        COLLECTED.set(duplicate()?).ok();
+    }
     Ok(Heard(reader))
 }
 

@@ -1,7 +1,7 @@
 //! The OCI runtime: runc's command line over libcontainer, and what LinuxKit's `runtime.json` asks for around a container.
 //!
 //! libcontainer clones without exec, which is only sound in a process with one thread. So this is a face of the
-//! binary that is executed anew for each container, and nothing in here starts a thread.
+//! binary that is executed of its own, and nothing in here starts a thread.
 //!
 //! | module | duty |
 //! | --- | --- |
@@ -9,7 +9,7 @@
 //! | `bundle`, `derive` | the configuration, divided between libcontainer and us |
 //! | `create`, `inside`, `devices`, `stdio`, `home` | from a bundle to a process that waits for its start |
 //! | `life`, `delete`, `exec`, `list`, `stats` | all that is done to it later |
-//! | `run` | the whole life at once, for `onboot` |
+//! | `run`, `runner` | the whole life at once, for `onboot`: of one container, of one after another |
 //! | `prepare`, `network`, `namespaces`, `volumes` | `runtime.json` |
 
 mod args;
@@ -34,6 +34,7 @@ mod namespaces;
 mod network;
 mod prepare;
 mod run;
+pub mod runner;
 mod seccomp;
 mod stats;
 mod stdio;
@@ -139,6 +140,7 @@ fn carry_out(root: &Path, command: &Command, log: &Log) -> Result<u8, RuntimeErr
             print(concat!("runc version lkb-", env!("CARGO_PKG_VERSION"), "\nspec: 1.2.1\n"))?
         }
         Command::Run { bundle, id, exit_file } => return run::run(root, bundle, id, exit_file.as_deref()),
+        Command::Runner => return runner::serve(root),
         Command::Prepare { bundle, id } => run::prepare(bundle, id)?,
         Command::Attach { bundle, pid, id } => run::attach(bundle, id, *pid)?,
         Command::Volumes => volumes::prepare(&volumes::all())?,

@@ -1,6 +1,7 @@
 //! `runtime run`: a container from nothing to nothing; and what is around it: preparing, attaching, releasing.
 
-use std::os::fd::AsFd;
+use std::cell::Cell;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -75,9 +76,25 @@ pub fn release(ids: &[String]) -> Result<(), RuntimeError> {
 
 /// `runtime run`: the whole life of a container; returns its exit code.
 pub fn run(root: &Path, bundle: &Path, id: &str, exit_file: Option<&Path>) -> Result<u8, RuntimeError> {
-    // The container's first process loses its parent when it is cloned, and must become our child.
+    run_with(root, bundle, id, exit_file, &wait_for_containers()?)
+}
+
+/// Makes the calling process one that containers can be waited for in.
+pub fn wait_for_containers() -> Result<Signals, RuntimeError> {
+    // A container's first process loses its parent when it is cloned, and must become our child.
     nix::sys::prctl::set_child_subreaper(true).map_err(RuntimeError::system("become a subreaper"))?;
-    let result = Signals::block().and_then(|signals| run_and_clean_up(root, bundle, id, &signals));
+    Signals::block()
+}
+
+/// As [`run`], where `signals` tell of ends.
+pub fn run_with(
+    root: &Path,
+    bundle: &Path,
+    id: &str,
+    exit_file: Option<&Path>,
+    signals: &Signals,
+) -> Result<u8, RuntimeError> {
+    let result = run_and_clean_up(root, bundle, id, signals);
     if let Some(path) = exit_file {
         let code = *result.as_ref().unwrap_or(&RUNTIME_FAILED);
         write_exit(path, code)?;
@@ -144,7 +161,10 @@ fn reap() {
 
 /// SIGCHLD, SIGTERM and SIGINT, blocked and read from a file descriptor.
 #[derive(Debug)]
-pub struct Signals(SignalFd);
+pub struct Signals {
+    signals: SignalFd,
+    told: Cell<bool>,
+}
 
 impl Signals {
     /// Blocks them in this process.
@@ -154,9 +174,43 @@ impl Signals {
             set.add(signal);
         }
         set.thread_block().map_err(RuntimeError::system("block signals"))?;
-        SignalFd::with_flags(&set, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)
-            .map(Self)
-            .map_err(RuntimeError::system("open a signalfd"))
+        let signals = SignalFd::with_flags(&set, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)
+            .map_err(RuntimeError::system("open a signalfd"))?;
+        Ok(Self { signals, told: Cell::new(false) })
+    }
+
+    /// Whether there was a SIGTERM or SIGINT.
+    #[must_use]
+    pub fn told_to_end(&self) -> bool {
+        self.told.get()
+    }
+
+    /// Waits until `other` can be read, or for SIGTERM or SIGINT.
+    pub fn wait_for(&self, other: BorrowedFd<'_>) -> Result<(), RuntimeError> {
+        loop {
+            let mut fds = [self.signals.as_fd(), other].map(|source| PollFd::new(source, PollFlags::POLLIN));
+            match poll(&mut fds, PollTimeout::NONE) {
+                Ok(_) | Err(Errno::EINTR) => {}
+                Err(errno) => return Err(RuntimeError::system("wait for a request")(errno)),
+            }
+            let [signalled, readable] = fds.map(|source| source.any() == Some(true));
+            if signalled {
+                self.read();
+            }
+            if readable || self.told_to_end() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Reads all that are pending; whether SIGTERM or SIGINT was among them.
+    fn read(&self) -> bool {
+        let mut told = false;
+        while let Ok(Some(info)) = self.signals.read_signal() {
+            told |= info.ssi_signo != Signal::SIGCHLD as u32;
+        }
+        self.told.set(self.told.get() || told);
+        told
     }
 
     /// Waits for `init`; SIGTERM to us is SIGTERM to it, and SIGKILL when it does not end by that.
@@ -171,16 +225,14 @@ impl Signals {
                 Some(at) => PollTimeout::try_from(at.saturating_duration_since(Instant::now()))
                     .unwrap_or(PollTimeout::MAX),
             };
-            let mut fds = [PollFd::new(self.0.as_fd(), PollFlags::POLLIN)];
+            let mut fds = [PollFd::new(self.signals.as_fd(), PollFlags::POLLIN)];
             match poll(&mut fds, timeout) {
                 Ok(_) | Err(Errno::EINTR) => {}
                 Err(errno) => return Err(RuntimeError::system("wait for signals")(errno)),
             }
-            while let Ok(Some(info)) = self.0.read_signal() {
-                if info.ssi_signo != Signal::SIGCHLD as u32 && kill_at.is_none() {
-                    signal(init, Signal::SIGTERM)?;
-                    kill_at = Some(Instant::now() + GRACE);
-                }
+            if self.read() && kill_at.is_none() {
+                signal(init, Signal::SIGTERM)?;
+                kill_at = Some(Instant::now() + GRACE);
             }
             if kill_at.is_some_and(|at| Instant::now() >= at) {
                 signal(init, Signal::SIGKILL)?;

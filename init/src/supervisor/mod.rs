@@ -21,6 +21,7 @@ mod plan;
 mod probe;
 mod registry;
 mod reports;
+mod runner;
 mod scan;
 mod scripts;
 mod space;

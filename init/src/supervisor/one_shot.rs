@@ -3,7 +3,6 @@
 use std::fmt;
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -15,11 +14,12 @@ use super::inotify::Inotify;
 use super::logs::Stream;
 use super::plan::OneShot;
 use super::process::{Handle, ProcessId};
+use super::runner::{Ended, Runner};
 use super::tail::Tail;
 use super::timeline::Recorder;
-use super::{console, face, state_file};
+use super::{console, state_file};
 use crate::engine::Exit;
-use crate::runtime::RUNTIME_FAILED;
+use crate::runtime::{RUNTIME_FAILED, runner};
 use crate::timeline::Kind;
 
 /// How long the runtime may take to end its container, after it was told to.
@@ -104,7 +104,7 @@ struct Progress {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct StepRecord {
     id: String,
-    /// The runtime process while it runs.
+    /// The process that runs it, while it runs.
     process: Option<ProcessId>,
     /// Once it has ended.
     exit: Option<Exit>,
@@ -151,6 +151,7 @@ impl Sequence {
         if !steps.is_empty() {
             self.make_log_dir();
         }
+        let mut runner = None;
         for step in steps {
             let begun = Instant::now();
             let todo = progress.todo(&step.id);
@@ -160,7 +161,7 @@ impl Sequence {
             let recorded = timeline.begin(self.kind, &step.id);
             let end = match todo {
                 Todo::Nothing => continue,
-                Todo::Run => self.run_step(step, &mut progress).await,
+                Todo::Run => self.run_step(step, &mut progress, &mut runner).await,
                 Todo::Adopt(process) => self.adopt(step, process).await,
             };
             recorded.end_with(&if end.is_success() { Ok(()) } else { Err(end) });
@@ -194,7 +195,8 @@ impl Sequence {
         }
     }
 
-    async fn run_step(&self, step: &OneShot, progress: &mut Progress) -> End {
+    /// Runs a step in `runner`, or in a new one when there is none; leaves there what can run the next.
+    async fn run_step(&self, step: &OneShot, progress: &mut Progress, runner: &mut Option<Runner>) -> End {
         let prefix = format!("{} {}", self.name, step.id);
         let limit = step.deadline.unwrap_or(self.deadline);
         let mut late = false;
@@ -203,60 +205,62 @@ impl Sequence {
             End { exit: Exit::Code(RUNTIME_FAILED.into()), late: false }
         };
         let (stdout, stderr) = (self.log(&step.id, ".out.log"), self.log(&step.id, ".log"));
-        let open = |path: &Path| File::create(path).and_then(|writer| Ok((writer, File::open(path)?)));
-        let ((out, out_reader), (err, err_reader)) =
-            match open(&stdout).and_then(|out| Ok((out, open(&stderr)?))) {
-                Ok(files) => files,
-                Err(error) => return failed("open its log", &error),
-            };
+        let (out, err) = match make_log(&stdout).and_then(|out| Ok((out, make_log(&stderr)?))) {
+            Ok(files) => files,
+            Err(error) => return failed("open its log", &error),
+        };
         let mut tails = [
-            Tail::new(out_reader, self.name, &step.id, Stream::Out),
-            Tail::new(err_reader, self.name, &step.id, Stream::Err),
+            Tail::new(out, self.name, &step.id, Stream::Out),
+            Tail::new(err, self.name, &step.id, Stream::Err),
         ];
         let watch = Inotify::new().and_then(|watch| {
             watch.watch_content(&stdout)?;
             watch.watch_content(&stderr)?;
             Ok(watch)
         });
-        let mut command = face::runtime(["run", "--bundle"]);
-        command.arg(&step.bundle).arg("--exit-file").arg(self.exit_file(&step.id)).arg(&step.id);
-        command.stdout(Stdio::from(out)).stderr(Stdio::from(err));
-        // Noted before it can have any effect: better not run at all than run twice.
-        progress.note(&step.id, None, None);
-        self.save(progress);
-        let mut child = match command.spawn() {
-            Ok(child) => child,
+        let mut used = match alive(runner.take()).map_or_else(Runner::start, Ok) {
+            Ok(used) => used,
             Err(error) => return failed("start the runtime", &error),
         };
-        let id = child.id().and_then(ProcessId::of);
+        let id = used.process();
+        // Noted before it can have any effect: better not run at all than run twice.
         progress.note(&step.id, id, None);
         self.save(progress);
 
-        let deadline = tokio::time::sleep(limit);
-        tokio::pin!(deadline);
-        let status = loop {
-            tokio::select! {
-                status = child.wait() => break status,
-                changed = follow(&watch) => {
-                    tails.iter_mut().for_each(Tail::copy);
-                    if !changed {
-                        break child.wait().await;
+        let request = runner::Step {
+            id: step.id.clone(),
+            bundle: step.bundle.clone(),
+            exit_file: self.exit_file(&step.id),
+            stdout,
+            stderr,
+        };
+        let ended = {
+            let (deadline, ended) = (tokio::time::sleep(limit), used.run(&request));
+            tokio::pin!(deadline, ended);
+            loop {
+                tokio::select! {
+                    ended = &mut ended => break ended,
+                    changed = follow(&watch) => {
+                        tails.iter_mut().for_each(Tail::copy);
+                        if !changed {
+                            break ended.await;
+                        }
                     }
-                }
-                () = &mut deadline, if !late => {
-                    late = true;
-                    console::say(&format!("{prefix}: did not end within {} s; stopping it", limit.as_secs_f64()));
-                    if let Some(handle) = id.and_then(Handle::open) {
-                        self.end(&handle).await;
+                    () = &mut deadline, if !late => {
+                        late = true;
+                        console::say(&format!("{prefix}: did not end within {} s; stopping it", limit.as_secs_f64()));
+                        if let Some(handle) = id.and_then(Handle::open) {
+                            self.end(&handle).await;
+                        }
                     }
                 }
             }
         };
         tails.into_iter().for_each(Tail::finish);
-        match status {
-            Ok(status) => {
-                let code = status.code().and_then(|code| u32::try_from(code).ok());
-                End { exit: code.map_or(Exit::Unknown, Exit::from_status), late }
+        match ended {
+            Ok(Ended { exit, is_last }) => {
+                *runner = (!is_last && !late).then_some(used);
+                End { exit, late }
             }
             Err(error) => failed("wait for the runtime", &error),
         }
@@ -342,6 +346,15 @@ impl Sequence {
             console::say(&format!("{}: cannot write {}: {error}", self.name, self.state_file().display()));
         }
     }
+}
+
+fn alive(runner: Option<Runner>) -> Option<Runner> {
+    runner.and_then(|mut runner| runner.is_alive().then_some(runner))
+}
+
+/// Makes the file that a step writes into, empty, and opens it for reading.
+fn make_log(path: &Path) -> std::io::Result<File> {
+    File::options().read(true).write(true).create(true).truncate(true).open(path)
 }
 
 /// Waits for new output; false when that is not possible any more.

@@ -127,6 +127,8 @@ pub enum Command {
         /// Where the outcome is written, for one who is not our parent.
         exit_file: Option<PathBuf>,
     },
+    /// Do that for one container after another, as standard input asks.
+    Runner,
     /// Make the mounts, directories and cgroups of `runtime.json`; nothing when that was done before.
     Prepare {
         /// The container's directory.
@@ -172,7 +174,7 @@ impl Command {
             | Self::Attach { id, .. } => id,
             Self::Exec(exec) => &exec.id,
             Self::Volumes => "volumes",
-            Self::Release { .. } | Self::List { .. } | Self::Version => "runtime",
+            Self::Runner | Self::Release { .. } | Self::List { .. } | Self::Version => "runtime",
         }
     }
 }

@@ -39,6 +39,7 @@ pub const USAGE: &str =
        events --stats ID
        list [--format table|json] [--quiet]
        run --bundle DIR [--exit-file FILE] ID
+       runner
        prepare --bundle DIR ID
        attach --bundle DIR --pid PID ID
        volumes

@@ -9,6 +9,7 @@ use super::{Command, Entry, ParseError};
 /// All of them.
 pub const COMMANDS: &[Entry] = &[
     Entry { name: "run", options: &[(&["--bundle", "-b"], true), (&["--exit-file"], true)], read: run },
+    Entry { name: "runner", options: &[], read: runner },
     Entry { name: "prepare", options: &[(&["--bundle", "-b"], true)], read: prepare },
     Entry { name: "attach", options: &[(&["--bundle", "-b"], true), (&["--pid"], true)], read: attach },
     Entry { name: "volumes", options: &[], read: volumes },
@@ -17,6 +18,11 @@ pub const COMMANDS: &[Entry] = &[
 
 fn run(mut given: Words) -> Result<Command, ParseError> {
     Ok(Command::Run { bundle: bundle(&mut given)?, exit_file: given.path("--exit-file"), id: given.id()? })
+}
+
+fn runner(given: Words) -> Result<Command, ParseError> {
+    none(given.rest.into_iter().next())?;
+    Ok(Command::Runner)
 }
 
 fn prepare(mut given: Words) -> Result<Command, ParseError> {

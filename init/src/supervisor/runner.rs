@@ -1,0 +1,83 @@
+//! The process that runs the containers of a sequence, one after another.
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::process::{ExitStatus, Stdio};
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::UnixStream;
+use tokio::process::Child;
+
+use super::face;
+use super::process::ProcessId;
+use crate::engine::Exit;
+use crate::runtime::runner::{Done, Step};
+
+/// A `runtime runner`. Dropped, it ends what it is at, and then itself.
+#[derive(Debug)]
+pub struct Runner {
+    child: Child,
+    process: Option<ProcessId>,
+    requests: UnixStream,
+}
+
+/// How a step ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ended {
+    /// The container's outcome.
+    pub exit: Exit,
+    /// Whether the runner can run another one.
+    pub is_last: bool,
+}
+
+impl Runner {
+    /// Starts one. It outlives us, and finishes its step then.
+    pub fn start() -> io::Result<Self> {
+        let (ours, theirs) = std::os::unix::net::UnixStream::pair()?;
+        ours.set_nonblocking(true)?;
+        let mut command = face::runtime(["runner"]);
+        let child = command.stdin(Stdio::from(OwnedFd::from(theirs))).spawn()?;
+        let process = child.id().and_then(ProcessId::of);
+        Ok(Self { child, process, requests: UnixStream::from_std(ours)? })
+    }
+
+    /// Who it is; `None` when it ended at once.
+    #[must_use]
+    pub fn process(&self) -> Option<ProcessId> {
+        self.process
+    }
+
+    /// Whether it still runs.
+    pub fn is_alive(&mut self) -> bool {
+        matches!(self.child.try_wait(), Ok(None))
+    }
+
+    /// Runs a step. Cancelled, the step goes on.
+    pub async fn run(&mut self, step: &Step) -> io::Result<Ended> {
+        let mut line = serde_json::to_vec(step)?;
+        line.push(b'\n');
+        let mut done = [0; 2];
+        let requests = &mut self.requests;
+        let answer = async {
+            requests.write_all(&line).await?;
+            requests.read_exact(&mut done).await
+        };
+        // A container that is being made has the socket open as well, so its end does not tell of the runner's.
+        tokio::select! {
+            biased;
+            answered = answer => if answered.is_ok() {
+                let Done { code, is_last } = Done::from_bytes(done);
+                return Ok(Ended { exit: Exit::from_status(code.into()), is_last });
+            },
+            status = self.child.wait() => return status.map(Ended::without_answer),
+        }
+        self.child.wait().await.map(Ended::without_answer)
+    }
+}
+
+impl Ended {
+    fn without_answer(status: ExitStatus) -> Self {
+        let code = status.code().and_then(|code| u32::try_from(code).ok());
+        Self { exit: code.map_or(Exit::Unknown, Exit::from_status), is_last: true }
+    }
+}
