@@ -17,8 +17,11 @@ use std::process;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::UNIX_EPOCH;
 
+use oci_spec::image::{Descriptor, MediaType};
+
 use super::ImageError;
 use super::digest::{Digest, Hashing};
+use super::limits::MAX_DOCUMENT;
 use super::removal::{Freed, remove_file};
 
 /// The directories of a cache.
@@ -184,6 +187,15 @@ impl Directories {
         }
         new.publish(&self.blob(digest))?;
         Ok((digest, len))
+    }
+
+    /// Writes a document of ours as a blob, and describes it.
+    pub(super) fn add_document(&self, kind: MediaType, bytes: &[u8]) -> Result<Descriptor, ImageError> {
+        let (digest, len) = self.add_blob(&mut &*bytes, MAX_DOCUMENT)?;
+        let digest = digest.to_string().parse::<oci_spec::image::Digest>();
+        let digest =
+            digest.map_err(|error| ImageError::io("name", &self.blobs())(io::Error::other(error)))?;
+        Ok(Descriptor::new(kind, len, digest))
     }
 
     /// Copies a blob if it has this digest and size; returns the digest that it has. The caller holds

@@ -13,6 +13,7 @@ use super::digest::Digest;
 use super::error::Fault;
 use super::healthcheck::{DockerConfiguration, Healthcheck};
 use super::limits::{MAX_DOCUMENT, MAX_LAYER, MAX_LAYERS, MAX_MANIFESTS};
+use super::platforms::is_image;
 use super::{ImageError, Layer};
 
 pub(super) const DOCKER_MANIFEST: &str = "application/vnd.docker.distribution.manifest.v2+json";
@@ -71,7 +72,7 @@ impl Documents<'_> {
         arch: &Arch,
     ) -> Result<Result<Manifest, Vec<String>>, ImageError> {
         let mut found = Vec::new();
-        for child in self.manifests(top)? {
+        for child in self.manifests(top)?.into_iter().filter(is_image) {
             if let Some(platform) = child.platform()
                 && !is_for(platform, arch)
             {

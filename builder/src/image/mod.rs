@@ -8,6 +8,7 @@ mod cache;
 mod digest;
 mod document;
 pub mod engine;
+mod enlist;
 mod error;
 mod export;
 #[cfg(test)]
@@ -18,6 +19,7 @@ mod index;
 mod layer;
 mod layout;
 pub mod limits;
+mod platforms;
 mod reference;
 pub mod registry;
 mod removal;
@@ -30,8 +32,10 @@ mod verified;
 use oci_spec::image::ImageConfiguration;
 
 pub use archive::{ArchiveError, Entry, EntryKind, ReadAt, entries};
+pub use attestation::SPDX;
 pub use cache::{Cache, Listed};
 pub use digest::{Digest, DigestError, Hashing};
+pub use enlist::Unnamed;
 pub use error::{Fault, ImageError};
 pub use export::Exported;
 pub use healthcheck::Healthcheck;

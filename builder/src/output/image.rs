@@ -1,9 +1,11 @@
 //! Images of the cache as archives: what `lkb cache export` writes.
 
+use std::collections::BTreeSet;
 use std::io::{self, Write};
 use std::sync::Arc;
 
 use ::tar::Header;
+use serde_json::Value;
 
 use crate::image::{Cache, Exported, ImageError, Reference};
 use crate::tree::{Origin, Tree};
@@ -11,6 +13,9 @@ use crate::tree::{Origin, Tree};
 use super::OutputError;
 use super::member::{self, END};
 use super::tar::write_tree;
+
+/// What lists the images of an archive that `docker save` writes.
+const MANIFEST: &str = "manifest.json";
 
 /// What an image becomes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,6 +53,41 @@ pub fn write_image(
             source,
         })?;
     }
+    out.write_all(&END).map_err(OutputError::io("write", "the archive".as_ref()))
+}
+
+/// Writes images for one architecture into one archive in the form of `docker save`; the second of each two references is
+/// what an image is called in it.
+///
+/// # Errors
+/// As [`write_image`].
+pub fn write_saved(
+    cache: &Cache,
+    images: &[(Reference, Reference)],
+    arch: &str,
+    out: &mut dyn Write,
+) -> Result<(), OutputError> {
+    let (mut listed, mut written) = (Vec::new(), BTreeSet::new());
+    let copied = |name: &str, source: io::Error| OutputError::Copy {
+        path: name.into(),
+        origin: "an image".into(),
+        into: "the archive".into(),
+        source,
+    };
+    for (reference, called) in images {
+        for (name, content) in cache.export_docker(reference, arch, called)? {
+            if let (MANIFEST, Exported::Document(bytes)) = (name.as_str(), &content) {
+                let own: Vec<Value> =
+                    serde_json::from_slice(bytes).map_err(|error| copied(&name, io::Error::other(error)))?;
+                listed.extend(own);
+            } else if written.insert(name.clone()) {
+                // Images may have layers in common.
+                member(out, &name, &content).map_err(|source| copied(&name, source))?;
+            }
+        }
+    }
+    let list = Exported::Document(Value::from(listed).to_string().into_bytes());
+    member(out, MANIFEST, &list).map_err(|source| copied(MANIFEST, source))?;
     out.write_all(&END).map_err(OutputError::io("write", "the archive".as_ref()))
 }
 

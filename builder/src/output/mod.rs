@@ -77,7 +77,7 @@ pub use docker::Docker;
 pub use dynamic_vhd::DynamicVhd;
 pub use firecracker::Firecracker;
 pub use gcp::Gcp;
-pub use image::{ImageFormat, write_image};
+pub use image::{ImageFormat, write_image, write_saved};
 pub use initrd::Compression;
 pub use iso_bios::IsoBios;
 pub use iso_efi::IsoEfi;

@@ -80,6 +80,36 @@ impl Registry {
         assert_eq!(sent.status(), 201);
     }
 
+    /// What a tag means there.
+    pub fn manifest(&self, repository: &str, tag: &str) -> Option<Vec<u8>> {
+        let accept = [INDEX, super::images::MANIFEST, super::images::DOCKER_MANIFEST].join(", ");
+        let asked =
+            self.agent.get(self.url(&format!("{repository}/manifests/{tag}"))).header("accept", accept);
+        let mut answer = asked.call().unwrap();
+        (answer.status() == 200).then(|| answer.body_mut().read_to_vec().unwrap())
+    }
+
+    /// Whether a repository there has a blob.
+    pub fn has_blob(&self, repository: &str, digest: &str) -> bool {
+        self.agent.head(self.url(&format!("{repository}/blobs/{digest}"))).call().unwrap().status() == 200
+    }
+
+    /// The repositories that are there.
+    pub fn repositories(&self) -> Vec<String> {
+        let text = self.agent.get(self.url("_catalog")).call().unwrap().body_mut().read_to_vec().unwrap();
+        let answer: serde_json::Value = serde_json::from_slice(&text).unwrap();
+        let names = answer["repositories"].as_array().cloned().unwrap_or_default();
+        names.iter().map(|name| name.as_str().unwrap().to_owned()).collect()
+    }
+
+    /// Loses a manifest, as a disk does: what names it stays.
+    pub fn lose(&self, repository: &str, digest: &str) {
+        let hex = digest.trim_start_matches("sha256:");
+        let kept =
+            format!("storage/docker/registry/v2/repositories/{repository}/_manifests/revisions/sha256/{hex}");
+        fs::remove_dir_all(self.dir.path().join(kept)).unwrap();
+    }
+
     fn url(&self, path: &str) -> String {
         let scheme = if self.tls { "https" } else { "http" };
         format!("{scheme}://{}/v2/{path}", self.host())

@@ -166,6 +166,16 @@ impl Cache {
     }
 }
 
+/// Copies the only image of a layout or an archive. The caller holds the lock for adding.
+pub(super) fn only_image(cache: &Cache, path: &Path) -> Result<Descriptor, ImageError> {
+    let source = Source::open(path, &cache.dirs)?;
+    let import = Import { cache, source: &source, path };
+    match import.held()?.as_slice() {
+        [held] => import.copy_held(&held.content),
+        several => Err(import.refuse(&format!("it has {} images, not one", several.len()))),
+    }
+}
+
 struct Import<'a> {
     cache: &'a Cache,
     source: &'a Source,

@@ -184,6 +184,33 @@ pub enum Reason {
          or convert it with `skopeo copy --format oci`"
     )]
     Schema1,
+    /// An index names what is not there.
+    #[error(
+        "has an index that names {digest} for {platform}, and does not have that; push that platform again, or delete the tag \
+         there"
+    )]
+    Gone {
+        /// The manifest.
+        digest: String,
+        /// What it is for.
+        platform: String,
+    },
+    /// There is nothing to make an index of.
+    #[error("has no image by a tag {tag}-ARCH, such as {tag}-amd64; push one with `lkb pkg push`")]
+    NoParts {
+        /// The tag of the index.
+        tag: String,
+    },
+    /// Others go on writing another index.
+    #[error(
+        "has another index by the tag {tag} each time that it is looked at, {rounds} times; try again when nobody else pushes it"
+    )]
+    Unsettled {
+        /// The tag of the index.
+        tag: String,
+        /// How often it was written.
+        rounds: u32,
+    },
     /// A document cannot be used.
     #[error("gives a {what} that cannot be used: {reason}")]
     Document {

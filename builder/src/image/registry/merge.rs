@@ -1,13 +1,8 @@
 //! What a tag becomes when an image is pushed to it: a decision about what is here and what is there.
 
-use oci_spec::image::{Descriptor, MediaType};
-use serde_json::json;
-
 use crate::image::Digest;
-use crate::image::document::is_for;
-
-/// BuildKit's annotation of a manifest that is about another one.
-const ABOUT: &str = "vnd.docker.reference.digest";
+use crate::image::platforms::{self, about, is_image, same_platform};
+use oci_spec::image::{Descriptor, MediaType};
 
 /// A name, here or there.
 #[derive(Debug, Clone, PartialEq)]
@@ -54,8 +49,7 @@ pub(super) fn plan(here: &Named, there: Option<&Named>, replace: bool) -> Plan {
         return Plan::Keep;
     }
     let about_gone = |other: &Descriptor| {
-        let about = other.annotations().as_ref().and_then(|all| all.get(ABOUT));
-        about.is_some_and(|about| gone.iter().any(|gone| gone.digest().as_ref() == about))
+        about(other).is_some_and(|about| gone.iter().any(|gone| gone.digest().as_ref() == about))
     };
     let stay: Vec<Descriptor> = there
         .images
@@ -79,28 +73,16 @@ pub(super) fn rival(here: &Named, there: &Named) -> Option<Digest> {
     Digest::of_descriptor(rival.digest()).ok()
 }
 
-/// Whether it is something that runs; what is about an image has the platform `unknown/unknown`.
-fn is_image(descriptor: &Descriptor) -> bool {
-    descriptor.annotations().as_ref().is_none_or(|all| !all.contains_key(ABOUT))
-}
-
-fn same_platform(one: &Descriptor, other: &Descriptor) -> bool {
-    match (one.platform(), other.platform()) {
-        (Some(one), Some(other)) => {
-            is_for(other, one.architecture()) && one.os() == other.os() && one.variant() == other.variant()
-        }
-        _ => false,
-    }
-}
-
 fn index_of(images: &[Descriptor]) -> Plan {
-    let index = json!({"schemaVersion": 2, "mediaType": MediaType::ImageIndex, "manifests": images});
-    Plan::Put { kind: MediaType::ImageIndex, bytes: index.to_string().into_bytes() }
+    Plan::Put { kind: MediaType::ImageIndex, bytes: platforms::index_of(images) }
 }
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
+    use crate::image::platforms::ABOUT;
 
     fn image(arch: &str, content: &str) -> Descriptor {
         let text = json!({

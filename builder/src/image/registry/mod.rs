@@ -5,24 +5,30 @@
 //!                  └ Pull: manifest, configuration, layers ─ download: verified while it comes ─▶ the cache
 //! Registries::push ─ Session ┬ merge: what the tag becomes
 //!                            └ upload: blobs, in chunks where need be
+//! Registries::publish ─ the same, a tag an architecture, and join: an index of all such tags
+//! Registries::copy ─ from one repository to another
 //! ```
 
 mod attachments;
 mod authorizations;
 mod challenge;
 mod client;
+mod copy;
 mod download;
 mod error;
 mod helper;
+mod join;
 mod keychain;
 mod manifest;
 mod merge;
 mod meter;
 mod mirror;
+mod publish;
 mod pull;
 mod push;
 mod session;
 mod side_by_side;
+mod tag;
 mod text;
 mod token;
 mod upload;
@@ -46,6 +52,7 @@ pub use error::{PullError, PushError, Reason, Refusal};
 pub use keychain::{Keychain, KeychainError};
 use meter::Meter;
 pub use mirror::{MirrorError, Mirrors};
+pub use publish::{Copied, Published, Publishing};
 use pull::Pull;
 use push::Push;
 pub use session::Purpose;

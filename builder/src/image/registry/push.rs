@@ -3,22 +3,19 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::AtomicBool;
 
-use oci_spec::image::{
-    Descriptor, ImageConfiguration, ImageIndex, ImageManifest, MediaType, PlatformBuilder,
-};
-use ureq::http::Method;
+use oci_spec::image::{Descriptor, ImageManifest, MediaType, PlatformBuilder};
 
-use super::client::{Payload, Request, Upload};
 use super::error::Reason;
-use super::manifest::{self, ANY};
+use super::join::join;
 use super::merge::{self, Named, Plan};
 use super::session::Session;
 use super::side_by_side::side_by_side;
+use super::tag::{put, there};
 use super::upload::upload;
-use super::{Pushed, Pushing};
-use crate::http::retry::Attempts;
-use crate::image::document::{Documents, is_index, is_manifest};
+use super::{Published, Publishing, Pushed, Pushing};
+use crate::image::document::{Documents, is_manifest};
 use crate::image::error::Fault;
+use crate::image::platforms::{self, about, is_image, same_platform};
 use crate::image::{Cache, Digest, ImageError, Reference, VerifiedFile, VerifyError, index};
 
 /// An image of the cache, with everything that it needs.
@@ -41,7 +38,7 @@ pub(super) struct Push<'a> {
 impl Push<'_> {
     pub(super) fn run(&self, tag: &str, how: Pushing) -> Result<Pushed, Reason> {
         let (here, images) = self.here()?;
-        let there = self.there(tag)?;
+        let there = there(&self.session, tag)?;
         let (kind, bytes) = match merge::plan(&here, there.as_ref(), how.replace) {
             Plan::Keep => {
                 let rival = there.as_ref().and_then(|there| merge::rival(&here, there));
@@ -57,7 +54,7 @@ impl Push<'_> {
             let bytes = self.document(&image.descriptor)?;
             let kind = image.descriptor.media_type();
             self.put(image.descriptor.digest().as_ref(), kind, &bytes)?;
-            if how.arch_tags {
+            if how.arch_tags && is_image(&image.descriptor) {
                 self.put(&format!("{tag}-{}", image.arch), kind, &bytes)?;
             }
         }
@@ -116,40 +113,6 @@ impl Push<'_> {
         })
     }
 
-    /// What the registry has by the tag.
-    fn there(&self, tag: &str) -> Result<Option<Named>, Reason> {
-        let answer = match self.session.document(&format!("manifests/{tag}"), ANY) {
-            Err(Reason::NotFound) => return Ok(None),
-            answer => answer?,
-        };
-        let kind = manifest::kind(answer.kind.as_deref(), &answer.bytes)?;
-        let digest: oci_spec::image::Digest =
-            Digest::of(&answer.bytes).to_string().parse().map_err(|error| unusable(&error))?;
-        let mut top = Descriptor::new(kind.clone(), answer.bytes.len() as u64, digest);
-        let images = if is_index(&kind) {
-            let index: ImageIndex =
-                serde_json::from_slice(&answer.bytes).map_err(|error| unusable(&error))?;
-            index.manifests().clone()
-        } else {
-            let manifest: ImageManifest =
-                serde_json::from_slice(&answer.bytes).map_err(|error| unusable(&error))?;
-            let config = self.session.document(&format!("blobs/{}", manifest.config().digest()), "")?;
-            if Digest::of(&config.bytes).to_string() != manifest.config().digest().as_ref() {
-                return Err(unusable(&"its configuration is another one"));
-            }
-            let config: ImageConfiguration =
-                serde_json::from_slice(&config.bytes).map_err(|error| unusable(&error))?;
-            let platform = PlatformBuilder::default()
-                .os(config.os().clone())
-                .architecture(config.architecture().clone())
-                .build()
-                .map_err(|error| unusable(&error))?;
-            top.set_platform(Some(platform));
-            vec![top.clone()]
-        };
-        Ok(Some(Named { top, bytes: answer.bytes, images, whole: true }))
-    }
-
     /// Sends what the registry lacks, several blobs at a time. Says how many bytes went.
     fn blobs(&self, images: &[Local]) -> Result<u64, Reason> {
         let mut wanted: BTreeSet<(Digest, u64)> = BTreeSet::new();
@@ -184,19 +147,84 @@ impl Push<'_> {
         Ok(Documents { dirs: &self.cache.dirs, image: &name }.bytes(descriptor, "manifest")?)
     }
 
-    /// Gives a document a name: a tag or its digest.
     fn put(&self, name: &str, kind: &MediaType, bytes: &[u8]) -> Result<(), Reason> {
-        let url = self.session.at(&format!("manifests/{name}"));
-        let mut attempts = Attempts::default();
-        loop {
-            let upload = Upload { kind: kind.as_ref(), begins: None, payload: Payload::Bytes(bytes) };
-            let request = Request { method: Method::PUT, upload: Some(upload), ..Request::default() };
-            match self.session.exchange(&url, request, &[200, 201]) {
-                Err(trouble) if self.session.waits(&mut attempts, &trouble) => {}
-                answer => return answer.map(drop).map_err(|trouble| trouble.reason),
+        put(&self.session, name, kind, bytes)
+    }
+
+    /// Puts all platforms there, each by a tag of its own, `TAG-ARCH`, and then makes the tag an index of whatever has such
+    /// tags. So several machines may push their platforms at once.
+    pub(super) fn publish(&self, tag: &str, how: Publishing) -> Result<Published, Reason> {
+        let (_, images) = self.here()?;
+        let parts = parts_of(&images);
+        if !how.replace
+            && let Some((digest, arch)) = self.rival(tag, &parts)?
+        {
+            return Ok(Published::Kept { digest, arch });
+        }
+        let bytes = self.blobs(&images)?;
+        for image in &images {
+            let document = self.document(&image.descriptor)?;
+            self.put(image.descriptor.digest().as_ref(), image.descriptor.media_type(), &document)?;
+        }
+        let mut digest = None;
+        for (arch, part) in &parts {
+            let (kind, document) = match part.as_slice() {
+                [alone] => (alone.media_type().clone(), self.document(alone)?),
+                several => (MediaType::ImageIndex, platforms::index_of(several)),
+            };
+            digest = Some(Digest::of(&document));
+            self.put(&format!("{tag}-{arch}"), &kind, &document)?;
+        }
+        if how.index {
+            digest = Some(join(&self.session, tag)?);
+        }
+        let digest = digest.ok_or_else(|| unusable(&"there is no image in it"))?;
+        Ok(Published::Sent { digest, bytes })
+    }
+
+    /// The first image that the registry has in the place of one of the cache's.
+    pub(super) fn rival_of(&self, tag: &str) -> Result<Option<(Digest, String)>, Reason> {
+        self.rival(tag, &parts_of(&self.here()?.1))
+    }
+
+    /// The first image that the registry has in the place of one of these.
+    fn rival(
+        &self,
+        tag: &str,
+        parts: &[(String, Vec<Descriptor>)],
+    ) -> Result<Option<(Digest, String)>, Reason> {
+        let whole = there(&self.session, tag)?;
+        for (arch, part) in parts {
+            let own = there(&self.session, &format!("{tag}-{arch}"))?;
+            let found = own.iter().chain(&whole).flat_map(|named| &named.images);
+            for other in found.filter(|other| is_image(other)) {
+                let replaced = part.iter().any(|image| {
+                    is_image(image) && image.digest() != other.digest() && same_platform(image, other)
+                });
+                if replaced {
+                    return Ok(Some((digest_of(other)?, arch.clone())));
+                }
             }
         }
+        Ok(None)
     }
+}
+
+/// Images by architecture, each with what is about it.
+fn parts_of(images: &[Local]) -> Vec<(String, Vec<Descriptor>)> {
+    let descriptors: Vec<Descriptor> = images.iter().map(|image| image.descriptor.clone()).collect();
+    let mut parts: BTreeMap<&str, Vec<Descriptor>> = BTreeMap::new();
+    for image in images.iter().filter(|image| is_image(&image.descriptor)) {
+        parts.entry(&image.arch).or_default().push(image.descriptor.clone());
+    }
+    let with_statements = |part: Vec<Descriptor>| -> Vec<Descriptor> {
+        let is_about = |other: &&Descriptor| {
+            about(other).is_some_and(|about| part.iter().any(|image| image.digest().as_ref() == about))
+        };
+        let statements: Vec<Descriptor> = descriptors.iter().filter(is_about).cloned().collect();
+        platforms::merged(&[], &[part, statements].concat())
+    };
+    parts.into_iter().map(|(arch, part)| (arch.to_owned(), with_statements(part))).collect()
 }
 
 /// The other repositories of a registry that have blobs of this cache, as its names say: a blob is taken from there

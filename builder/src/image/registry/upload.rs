@@ -13,7 +13,7 @@ use super::error::Reason;
 use super::session::{Session, Trouble};
 use super::url::{Scheme, Url};
 use crate::http::retry::Attempts;
-use crate::image::VerifiedFile;
+use crate::image::{Digest, VerifiedFile};
 
 /// Bytes of a chunk, unless the registry wants more.
 const CHUNK: u64 = 16 << 20;
@@ -134,6 +134,29 @@ fn attempt(
     }
     finish(session, file, &at.to, None)?;
     Ok(file.len())
+}
+
+/// Whether the registry has a blob in this repository, or takes it from another of its own.
+pub(super) fn mounted(session: &Session<'_>, digest: Digest, source: Option<&str>) -> Result<bool, Reason> {
+    let mut attempts = Attempts::default();
+    loop {
+        match mount_once(session, digest, source) {
+            Err(trouble) if session.waits(&mut attempts, &trouble) => {}
+            answer => return answer.map_err(|trouble| trouble.reason),
+        }
+    }
+}
+
+fn mount_once(session: &Session<'_>, digest: Digest, source: Option<&str>) -> Result<bool, Trouble> {
+    let head = Request { method: Method::HEAD, ..Request::default() };
+    let answer = session.exchange(&session.at(&format!("blobs/{digest}")), head, &[200, 404])?;
+    let Some(source) = source.filter(|_| answer.status().as_u16() == 404) else {
+        return Ok(answer.status().as_u16() == 200);
+    };
+    let url = session.at(&format!("blobs/uploads/?mount={digest}&from={source}"));
+    let post = Request { method: Method::POST, ..Request::default() };
+    // Who may not mount may still send the bytes.
+    Ok(session.exchange(&url, post, &[201, 202]).is_ok_and(|answer| answer.status().as_u16() == 201))
 }
 
 /// Whether the registry has it.
