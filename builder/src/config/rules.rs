@@ -57,6 +57,15 @@ pub(super) fn check(documents: &mut [Document<'_>]) {
 pub(super) fn check_label(document: &mut Document<'_>) {
     let mut findings = Findings::default();
     probes(&document.root, "", &mut findings);
+    findings.problems.into_iter().for_each(|(at, message)| document.problem(at, message));
+}
+
+/// The same for what stands at a key and becomes a label.
+pub(super) fn check_label_at(document: &mut Document<'_>, key: &str) {
+    let mut findings = Findings::default();
+    if let Some(label) = document.root.get(key) {
+        probes(label, &format!("{key}."), &mut findings);
+    }
     for (at, message) in findings.problems {
         document.problem(at, message);
     }

@@ -7,6 +7,7 @@
 mod container;
 mod form;
 mod json;
+mod package;
 mod resources;
 
 use container::{CONTAINER, ISOLATION, ORDER, OVERRIDES, SUPERVISION};
@@ -14,6 +15,7 @@ use form::{FILE_PATH, IMAGE, MODE, VOLUME_NAME};
 
 pub(super) use form::Form;
 pub use json::json_schema;
+pub(super) use package::PACKAGE;
 
 /// What a value must be.
 #[derive(Debug)]
@@ -81,7 +83,9 @@ const SECTIONS: &[Field] = &[
 ];
 
 /// The label `org.mobyproject.config` of an image, which knows nothing of the machine's other containers.
-pub(super) static LABEL: Kind = Kind::Object(&[OVERRIDES, ISOLATION, SUPERVISION]);
+pub(super) static LABEL: Kind = Kind::Object(LABEL_KEYS);
+
+const LABEL_KEYS: &[&[Field]] = &[OVERRIDES, ISOLATION, SUPERVISION];
 
 /// A section of containers. [`BELONGS`] says which keys may stand in which.
 const CONTAINERS: Kind = Kind::List(&Kind::Object(&[CONTAINER, OVERRIDES, ISOLATION, SUPERVISION, ORDER]));
