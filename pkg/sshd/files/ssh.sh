@@ -1,7 +1,8 @@
 #!/bin/sh
 # Starts sshd with the machine's host keys; makes one if there is none.
 #
-# Keys live in /var/lib/ssh if that is bound to a disk that remembers, else in /etc/ssh, and then they are new at each boot.
+# Keys live in /var/lib/ssh, which is the machine's, and on a disk if one is mounted there. Where a YAML's own binds leave it out
+# they live in /etc/ssh, and are new at each boot.
 set -eu
 umask 077
 
