@@ -27,8 +27,9 @@ pub type Told = BTreeMap<String, File>;
 pub struct Nic<'a> {
     /// Its hardware address.
     pub mac: &'a str,
-    /// The address that it is given by DHCP, in a network of 24 bits.
-    pub address: &'a str,
+    /// The address that it is given by DHCP, in a network of 24 bits. None: nobody gives it one, and the machine is asked
+    /// to configure it as metadata says.
+    pub address: Option<&'a str>,
 }
 
 /// A running machine. Dropping it kills it; when the test fails, its console is kept.
@@ -37,6 +38,7 @@ pub struct Machine {
     process: Child,
     console: Console,
     disk: PathBuf,
+    report: PathBuf,
 }
 
 impl Machine {
@@ -46,32 +48,31 @@ impl Machine {
     /// When it cannot be built, or qemu cannot be started.
     #[must_use]
     pub fn boot(netns: &Netns, nic: Option<&Nic<'_>>, drive: Option<&Path>, dir: &Path) -> Self {
-        let disk = dir.join("told.raw");
-        let file = std::fs::File::create(&disk).expect("the disk that it writes on");
-        file.set_len(4 << 20).expect("a disk of 4 MiB");
+        let (disk, report) = (blank(dir, "told.raw", 4 << 20), blank(dir, "network.raw", 64 << 10));
         let built = |suffix: &str| PathBuf::from(format!("{}-{suffix}", built().display()));
-        let cmdline = std::fs::read_to_string(built("cmdline")).expect("the kernel's command line");
+        let mut cmdline = std::fs::read_to_string(built("cmdline")).expect("the kernel's command line");
+        if nic.is_some_and(|nic| nic.address.is_none()) {
+            cmdline = format!("{} lkb.network=metadata", cmdline.trim());
+        }
         let mut qemu = netns.command("setpriv");
         qemu.args(["--pdeathsig", "KILL", "qemu-system-x86_64", "-M", "q35", "-cpu", "max", "-accel", "tcg"]);
         qemu.args(["-nodefaults", "-display", "none", "-no-reboot", "-m", "512", "-serial", "stdio"]);
         qemu.arg("-kernel").arg(built("kernel")).arg("-initrd").arg(built("initrd.img"));
         qemu.args(["-append", cmdline.trim()]);
-        qemu.arg("-drive").arg(format!("file={},format=raw,if=virtio", disk.display()));
+        for disk in [&disk, &report] {
+            qemu.arg("-drive").arg(format!("file={},format=raw,if=virtio", disk.display()));
+        }
         if let Some(drive) = drive {
             qemu.arg("-drive")
                 .arg(format!("file={},format=raw,if=ide,media=cdrom,readonly=on", drive.display()));
         }
         if let Some(nic) = nic {
-            let (network, _) = nic.address.rsplit_once('.').expect("an IPv4 address");
-            qemu.arg("-netdev").arg(format!(
-                "user,id=net,net={network}.0/24,host={network}.1,dns={network}.2,dhcpstart={}",
-                nic.address
-            ));
+            qemu.arg("-netdev").arg(nic.network());
             qemu.arg("-device").arg(format!("virtio-net-pci,netdev=net,mac={}", nic.mac));
         }
         let mut process = qemu.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().expect("starting qemu");
         let console = Console::reading(process.stdout.take().expect("qemu's standard output"));
-        Self { process, console, disk }
+        Self { process, console, disk, report }
     }
 
     /// Waits until it has been told everything; returns that.
@@ -103,6 +104,16 @@ impl Machine {
         told
     }
 
+    /// What `ip address`, `ip route` and `/etc/resolv.conf` say in a machine that has been told everything.
+    ///
+    /// # Panics
+    /// When it cannot be read.
+    #[must_use]
+    pub fn network(&self) -> String {
+        let report = std::fs::read(&self.report).expect("what it wrote about its network");
+        String::from_utf8_lossy(&report).trim_end_matches('\0').to_owned()
+    }
+
     /// Its serial console.
     #[must_use]
     pub fn console(&self) -> &Console {
@@ -120,6 +131,23 @@ impl Drop for Machine {
         drop(self.process.kill());
         drop(self.process.wait());
     }
+}
+
+impl Nic<'_> {
+    /// What qemu connects it to: its own network with DHCP, or a link with nobody else on it.
+    fn network(&self) -> String {
+        let Some(address) = self.address else { return "hubport,id=net,hubid=0".to_owned() };
+        let (network, _) = address.rsplit_once('.').expect("an IPv4 address");
+        format!("user,id=net,net={network}.0/24,host={network}.1,dns={network}.2,dhcpstart={address}")
+    }
+}
+
+/// An empty disk of so many bytes.
+fn blank(dir: &Path, name: &str, size: u64) -> PathBuf {
+    let path = dir.join(name);
+    let file = std::fs::File::create(&path).expect("a disk that it writes on");
+    file.set_len(size).expect("room for a disk");
+    path
 }
 
 /// The image, built once for all tests of a process.

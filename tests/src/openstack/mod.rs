@@ -14,7 +14,7 @@ mod stack;
 
 pub use machine::{File, Machine, Nic, Told};
 pub use service::MetadataService;
-pub use stack::{Server, Stack};
+pub use stack::{Server, Stack, StaticNetwork};
 
 use std::path::PathBuf;
 

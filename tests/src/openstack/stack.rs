@@ -31,6 +31,21 @@ pub struct Server {
     pub metadata_port: u16,
 }
 
+/// A network without DHCP, whose addresses the machines must take by themselves.
+#[derive(Debug, Clone, Copy)]
+pub struct StaticNetwork<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// Its addresses.
+    pub cidr: &'a str,
+    /// Largest packet, in bytes.
+    pub mtu: u32,
+    /// Who is asked for names.
+    pub name_server: &'a str,
+    /// Another network, and who leads there.
+    pub route: (&'a str, &'a str),
+}
+
 impl Stack {
     /// Logs in to it.
     ///
@@ -86,16 +101,19 @@ impl Stack {
         self.ask(Service::Compute, Method::POST, "/os-keypairs", Some(&body), "add a key");
     }
 
-    /// Makes a network without DHCP, whose addresses the machines must take by themselves.
+    /// Makes a network without DHCP.
     ///
     /// # Panics
     /// When the answer has no id.
-    pub fn add_static_network(&self, name: &str, cidr: &str) {
-        let body = json!({"network": {"name": name}});
+    pub fn add_static_network(&self, network: &StaticNetwork<'_>) {
+        let body = json!({"network": {"name": network.name, "mtu": network.mtu}});
         let made = self.ask(Service::Network, Method::POST, "/networks", Some(&body), "make a network");
         let id = made["network"]["id"].as_str().expect("the network's id");
+        let (destination, nexthop) = network.route;
         let body = json!({"subnet": {
-            "network_id": id, "ip_version": 4, "cidr": cidr, "enable_dhcp": false, "dns_nameservers": ["10.88.0.2"],
+            "network_id": id, "ip_version": 4, "cidr": network.cidr, "enable_dhcp": false,
+            "dns_nameservers": [network.name_server],
+            "host_routes": [{"destination": destination, "nexthop": nexthop}],
         }});
         self.ask(Service::Network, Method::POST, "/subnets", Some(&body), "make a subnet");
     }

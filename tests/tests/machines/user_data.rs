@@ -5,7 +5,7 @@ use lk_tests::netns::Netns;
 use lk_tests::openstack::{Machine, Nic, Told};
 
 const KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIA7ZPG4b3djPBnuIcWbEGN8ddnKz/HNeEEapHjVX4axS one@test";
-const NIC: Nic<'_> = Nic { mac: "52:54:00:12:34:56", address: "10.0.2.15" };
+const NIC: Nic<'_> = Nic { mac: "52:54:00:12:34:56", address: Some("10.0.2.15") };
 
 /// What a machine with this user-data and one key is told, and what its console says.
 fn told(name: &str, user_data: Vec<u8>) -> (Told, String) {

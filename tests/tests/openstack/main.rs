@@ -11,7 +11,7 @@ use std::sync::OnceLock;
 
 use lk_tests::image;
 use lk_tests::netns::Netns;
-use lk_tests::openstack::{Machine, MetadataService, Nic, Server, Stack, Told};
+use lk_tests::openstack::{Machine, MetadataService, Nic, Server, Stack, StaticNetwork, Told};
 use lk_tests::vm::ssh_key;
 use tempfile::TempDir;
 
@@ -75,7 +75,7 @@ fn by_drive(drive: &Path) -> Told {
 /// Boots two machines as this server: one that asks the service, one that has only the drive.
 fn assert_both_are_told(server: &Server, expected: &Expected<'_>) {
     let service = MetadataService::of(server);
-    let nic = Nic { mac: &server.mac, address: &server.address };
+    let nic = Nic { mac: &server.mac, address: Some(&server.address) };
     expected.assert(&by_service(&service, &nic));
     let dir = directory();
     let drive = cloud().stack.config_drive(server, dir.path().join("config.iso"));
@@ -153,7 +153,7 @@ fn described(name: &str) -> Expected<'_> {
 fn assert_described_is_told(expected: &Expected<'_>, options: &[&str]) {
     let basis = ["--hostname", expected.name, "--uuid", expected.id, "--mac", expected.mac];
     let service = MetadataService::described(&[&basis[..], options].concat());
-    expected.assert(&by_service(&service, &Nic { mac: expected.mac, address: "10.0.2.15" }));
+    expected.assert(&by_service(&service, &Nic { mac: expected.mac, address: Some("10.0.2.15") }));
 }
 
 #[test]
@@ -163,14 +163,33 @@ fn a_server_without_user_data_has_no_such_file() {
 }
 
 #[test]
-fn a_static_network_arrives_by_config_drive() {
-    cloud().stack.add_static_network("static", "10.88.0.0/24");
+fn a_static_network_arrives_by_config_drive_and_becomes_the_machine_s() {
+    cloud().stack.add_static_network(&StaticNetwork {
+        name: "static",
+        cidr: "10.88.0.0/24",
+        mtu: 1400,
+        name_server: "10.88.0.2",
+        route: ("192.0.2.0/24", "10.88.0.9"),
+    });
     let server = server("static1", None, &["--network", "static"]);
     let dir = directory();
     let drive = cloud().stack.config_drive(&server, dir.path().join("config.iso"));
     let expected =
         Expected { static_address: Some(&server.address), ..Expected::of(&server, "static1", None) };
-    expected.assert(&by_drive(&drive));
+    let nic = Nic { mac: &server.mac, address: None };
+    let machine = Machine::boot(&Netns::new(&[]), Some(&nic), Some(&drive), dir.path());
+    expected.assert(&machine.told());
+    let network = machine.network();
+    for sign in [
+        "eth0: <BROADCAST,MULTICAST,UP,LOWER_UP> mtu 1400 ",
+        &format!("inet {}/24 ", server.address),
+        "default via 10.88.0.1 dev eth0",
+        "192.0.2.0/24 via 10.88.0.9 dev eth0",
+        "nameserver 10.88.0.2",
+    ] {
+        assert_eq!(network.matches(sign).count(), 1, "{sign:?} in\n{network}");
+    }
+    assert_eq!(network.matches("inet 10.").count(), 1, "one address:\n{network}");
 }
 
 #[test]
