@@ -71,6 +71,7 @@ suite: packages ## boot real images in qemu
 
 faults: packages ## the fault suite, whole: hours; LK_FAULTS_SEED=N for another order
 	$(LKB) pkg build $(TEST_PACKAGES)
+	METADATA_KILLS=100 cargo test --locked --workspace --test kill
 	LK_FAULTS=full cargo test --locked --no-fail-fast $(MACHINES) -- faults:: --test-threads=2 --nocapture
 
 linuxkit: deps ## build every YAML of LINUXKIT=DIR, a git checkout of LinuxKit, with stand-in images
