@@ -25,7 +25,7 @@
 //! | [`run`] | starts what was built | output (the metadata CD), size, aws, azure, gcp, openstack, scaleway, vcenter, push |
 //! | [`serve`] | a directory over HTTP | – |
 //! | [`size`] | sizes as people write them | – |
-//! | [`pkg`] | `build.yml`, content hash, Dockerfile drivers | image |
+//! | [`pkg`] | `build.yml`, content hash, Dockerfile drivers | config, image, tree, sbom, output (archives of images), utc |
 //! | [`event`] | what long work says while it goes on | – |
 //! | `crc32c` | a checksum of formats and protocols | – |
 //! | `utc` | moments as people and protocols write them | – |

@@ -91,7 +91,7 @@ enum Command {
     Push(push::Options),
     Metadata(metadata::Options),
     Serve(serve::Options),
-    Pkg(pkg::Options),
+    Pkg(Box<pkg::Options>),
     Cache(cache::Options),
     Completion(completion::Options),
     Man(man::Options),

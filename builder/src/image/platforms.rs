@@ -97,27 +97,34 @@ mod tests {
         serde_json::from_value(text).unwrap()
     }
 
+    fn merge(there: &[&Descriptor], here: &[&Descriptor]) -> Vec<Descriptor> {
+        let owned = |list: &[&Descriptor]| list.iter().map(|one| (*one).clone()).collect::<Vec<_>>();
+        merged(&owned(there), &owned(here))
+    }
+
     #[test]
     fn images_of_other_platforms_stay_and_the_same_platform_is_replaced() {
         let (amd, arm, new) = (image("amd64", "1"), image("arm64", "2"), image("arm64", "3"));
-        let both = [amd.clone(), arm.clone()];
-        assert_eq!(merged(&[], &[arm.clone()]), [arm.clone()]);
-        assert_eq!(merged(&[arm.clone()], &[amd.clone()]), both);
-        assert_eq!(merged(&[amd.clone()], &[arm]), both, "in whatever order they come");
-        assert_eq!(merged(&both, &[new.clone()]), [amd, new]);
+        assert_eq!(merge(&[], &[&arm]).first(), Some(&arm));
+        let both = merge(&[&arm], &[&amd]);
+        assert_eq!(both, [amd.clone(), arm.clone()]);
+        assert_eq!(merge(&[&amd], &[&arm]), both, "in whatever order they come");
+        assert_eq!(merge(&[&amd, &arm], &[&new]), [amd, new]);
     }
 
     #[test]
     fn what_is_about_an_image_stays_for_as_long_as_the_image() {
         let (amd, arm, new) = (image("amd64", "1"), image("arm64", "2"), image("arm64", "3"));
         let (of_amd, of_arm, of_new) = (statement(&amd, "a"), statement(&arm, "b"), statement(&new, "c"));
-        let there = [amd.clone(), arm.clone(), of_amd.clone(), of_arm.clone()];
-        assert_eq!(
-            merged(&there, &[new.clone(), of_new.clone()]),
-            [amd.clone(), of_amd.clone(), new, of_new]
-        );
-        assert_eq!(merged(&there, &[arm.clone()]), [amd.clone(), of_amd.clone(), arm.clone(), of_arm]);
         let newer = statement(&arm, "d");
-        assert_eq!(merged(&there, &[arm.clone(), newer.clone()]), [amd, of_amd, arm, newer]);
+        let there = [&amd, &arm, &of_amd, &of_arm];
+        for (here, rest) in [
+            (vec![&new, &of_new], [&new, &of_new]),
+            (vec![&arm], [&arm, &of_arm]),
+            (vec![&arm, &newer], [&arm, &newer]),
+        ] {
+            let expected = [&amd, &of_amd, rest[0], rest[1]].map(Clone::clone);
+            assert_eq!(merge(&there, &here), expected);
+        }
     }
 }

@@ -5,19 +5,58 @@ use std::path::{Path, PathBuf};
 
 use super::PkgError;
 use super::cargo::Workspace;
-use super::context::copy;
-use super::driver::{self, Driver, Job};
+use super::depends::Supply;
+use super::driver::{self, Workers};
 use super::graph::{self, Options, Package};
-use super::scratch::Scratch;
-use crate::image::{Cache, Reference};
+use super::hash::{HEAD, UNVERSIONED};
+use super::job::{All, Place};
+use crate::image::registry::Former;
+use crate::image::{Cache, ImageError, Reference};
+
+/// The architecture of binaries that [`super::cargo`] makes.
+const CARGO_ARCH: &str = "amd64";
 
 /// How packages are built.
 #[derive(Debug, Clone, Default)]
 pub struct BuildOptions {
     /// How they are looked at.
     pub package: Options,
-    /// Build also what the cache has, from the start.
-    pub force: bool,
+    /// For what they are built, in Go's words.
+    pub arches: Vec<String>,
+    /// This machine's architecture.
+    pub host: String,
+    /// Who builds.
+    pub workers: Workers,
+    /// What becomes of what is there already.
+    pub existing: Existing,
+    /// Whether they may use the network, instead of what the manifests say.
+    pub network: Option<bool>,
+    /// Whether steps that were built before may be used again, instead of what the manifests say.
+    pub cache: Option<bool>,
+    /// Whether a list of the software in each image goes with it.
+    pub sbom: bool,
+    /// Whether images of others are asked for again that are there already.
+    pub fresh: bool,
+    /// Whether images of others come through the cache, even if the builder could bring them itself.
+    pub precache: bool,
+    /// What programs may use of this machine's SSH agent and keys.
+    pub ssh: Vec<String>,
+    /// Whether what builds print is shown while they go on.
+    pub shown: bool,
+}
+
+/// What becomes of an image that is there already.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Existing {
+    /// What the cache has is not built.
+    #[default]
+    Kept,
+    /// What a registry has is not built either, but pulled.
+    Pulled,
+    /// What a registry has is not built either, and stays there.
+    Published,
+    /// Everything is built, from the start.
+    Rebuilt,
 }
 
 /// What becomes of one package.
@@ -29,41 +68,162 @@ pub enum Outcome {
     Built,
     /// It was in the cache already.
     Cached,
+    /// It came from a registry.
+    Pulled,
+    /// It is in a registry, and not in the cache.
+    Published,
 }
 
-/// Builds the packages in `dirs` and all that they need; `tell` hears what becomes of each.
+/// Told what becomes of a package for an architecture.
+pub type Tell<'a> = dyn FnMut(&Package, &str, Outcome) + 'a;
+
+/// Builds the packages in `dirs` and those that they take files of. Says which were named.
 ///
 /// # Errors
 /// With the first package that fails; those before it stay in the cache.
 pub fn build(
     dirs: &[PathBuf],
     options: &BuildOptions,
-    cache: &Cache,
-    arch: &str,
-    tell: &mut dyn FnMut(&Package, Outcome),
-) -> Result<(), PkgError> {
+    supply: Supply<'_>,
+    tell: &mut Tell<'_>,
+) -> Result<Vec<Package>, PkgError> {
     let packages = graph::resolve(dirs, &options.package)?;
+    let (named, selected) = select(dirs, &packages)?;
     let mut wanted = Vec::new();
-    for package in &packages {
-        let reference = package.reference.parse::<Reference>()?;
-        // What git doesn't know has no hash: whether the cache holds the same sources can't be told.
-        let known = !package.reference.ends_with(":latest");
-        if !options.force && known && cache.resolve(&reference, arch)?.is_some() {
-            tell(package, Outcome::Cached);
-        } else {
-            wanted.push((package, reference));
+    for package in selected {
+        check(package, options)?;
+        for arch in &options.arches {
+            let is_needed = packages.iter().any(|other| other.needs.contains(&package.dir));
+            match existing(package, arch, is_needed, options, supply)? {
+                Some(outcome) => tell(package, arch, outcome),
+                None => wanted.push((package, arch.as_str())),
+            }
         }
     }
-    let binaries = compile(&wanted.iter().map(|(p, _)| *p).collect::<Vec<_>>())?;
-    let driver = driver::all()[0];
-    let references: HashMap<&Path, &str> =
-        packages.iter().map(|p| (p.dir.as_path(), p.reference.as_str())).collect();
-    for (package, reference) in &wanted {
-        tell(package, Outcome::Building);
-        one(package, reference, options, driver, cache, &binaries, &references)?;
-        tell(package, Outcome::Built);
+    let binaries = compile(&wanted.iter().map(|(package, _)| *package).collect::<Vec<_>>())?;
+    let all = All { packages: &packages, binaries: &binaries, options, supply };
+    for (package, arch) in wanted {
+        tell(package, arch, Outcome::Building);
+        all.build(package, arch)?;
+        tell(package, arch, Outcome::Built);
     }
-    Ok(())
+    Ok(named)
+}
+
+/// The commands that builds of the packages in `dirs` amount to.
+///
+/// # Errors
+/// As [`build`], before anything is built.
+pub fn commands(
+    dirs: &[PathBuf],
+    options: &BuildOptions,
+    supply: Supply<'_>,
+) -> Result<Vec<String>, PkgError> {
+    let packages = graph::resolve(dirs, &options.package)?;
+    let mut commands = Vec::new();
+    for package in select(dirs, &packages)?.1 {
+        let dockerfile = check(package, options)?;
+        for arch in &options.arches {
+            let all = All { packages: &packages, binaries: &HashMap::new(), options, supply };
+            let file = package.dir.join(&package.manifest.dockerfile);
+            let place = Place {
+                context: &package.dir,
+                images: supply.cache.dir(),
+                file: &file,
+                dockerfile: &dockerfile,
+            };
+            all.job(package, arch, place, &[], |job| {
+                commands.push(driver::equivalent(&job, &package.dir));
+                Ok(())
+            })?;
+        }
+    }
+    Ok(commands)
+}
+
+/// The packages that were named, and those with all that they take files of.
+fn select<'p>(
+    dirs: &[PathBuf],
+    packages: &'p [Package],
+) -> Result<(Vec<Package>, Vec<&'p Package>), PkgError> {
+    let mut named = Vec::new();
+    for dir in dirs {
+        let dir = dir.canonicalize().map_err(PkgError::io("opening", dir))?;
+        named.extend(packages.iter().find(|package| package.dir == dir).cloned());
+    }
+    let mut wanted: BTreeSet<&Path> = BTreeSet::new();
+    let mut open: Vec<&Path> = named.iter().map(|package| package.dir.as_path()).collect();
+    while let Some(dir) = open.pop() {
+        let Some(package) = packages.iter().find(|package| package.dir == dir) else { continue };
+        if wanted.insert(&package.dir) {
+            open.extend(package.needs.iter().map(PathBuf::as_path));
+        }
+    }
+    let selected = packages.iter().filter(|package| wanted.contains(package.dir.as_path())).collect();
+    Ok((named, selected))
+}
+
+/// Finds what cannot be built before anything is; returns the text of the Dockerfile.
+fn check(package: &Package, options: &BuildOptions) -> Result<String, PkgError> {
+    let name = || package.reference.clone();
+    let commit = &options.package.state.commit;
+    if commit != HEAD {
+        return Err(PkgError::OtherCommit { package: name(), commit: commit.clone() });
+    }
+    for arch in &options.arches {
+        let refused = |reason| Err(PkgError::Arch { package: name(), arch: arch.clone(), reason });
+        if !package.manifest.arches.contains(arch) {
+            return refused(format!("`arches` in its build.yml has {}", package.manifest.arches.join(", ")));
+        }
+        if arch != CARGO_ARCH && !package.manifest.cargo.is_empty() {
+            return refused(format!(
+                "the binaries that `cargo` in its build.yml names are made for {CARGO_ARCH} alone"
+            ));
+        }
+    }
+    let file = package.dir.join(&package.manifest.dockerfile);
+    std::fs::read_to_string(&file).map_err(|source| PkgError::NoDockerfile { package: name(), file, source })
+}
+
+/// What is there of a package, if that is as good as building it.
+fn existing(
+    package: &Package,
+    arch: &str,
+    is_needed: bool,
+    options: &BuildOptions,
+    supply: Supply<'_>,
+) -> Result<Option<Outcome>, PkgError> {
+    // What git doesn't know has no hash: whether somebody has the same sources can't be told.
+    let unknown = package.hash.text == UNVERSIONED && options.package.hash.is_none();
+    if options.existing == Existing::Rebuilt || unknown {
+        return Ok(None);
+    }
+    let reference: Reference = package.reference.parse()?;
+    if is_cached(supply.cache, &reference, arch)? {
+        return Ok(Some(Outcome::Cached));
+    }
+    // Nobody else has what was changed here.
+    if options.existing == Existing::Kept || package.hash.dirty {
+        return Ok(None);
+    }
+    if !supply.registries.arches_of(&reference)?.iter().any(|there| there == arch) {
+        return Ok(None);
+    }
+    // Whoever takes files of it needs it here.
+    if options.existing == Existing::Published && !is_needed {
+        return Ok(Some(Outcome::Published));
+    }
+    supply.registries.pull(supply.cache, &reference, arch, Former::Kept)?;
+    Ok(Some(Outcome::Pulled))
+}
+
+/// Whether the cache has an image for an architecture, with all its layers.
+pub(super) fn is_cached(cache: &Cache, reference: &Reference, arch: &str) -> Result<bool, PkgError> {
+    match cache.resolve(reference, arch) {
+        Ok(image) => Ok(image.is_some_and(|image| cache.has_layers(&image))),
+        Err(ImageError::Platform { .. }) => Ok(false),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// One cargo run for the binaries of all packages.
@@ -73,65 +233,4 @@ fn compile(packages: &[&Package]) -> Result<HashMap<String, PathBuf>, PkgError> 
         Some(first) => Workspace::around(&first.dir)?.build(&names),
         None => Ok(HashMap::new()),
     }
-}
-
-fn one(
-    package: &Package,
-    reference: &Reference,
-    options: &BuildOptions,
-    driver: &dyn Driver,
-    cache: &Cache,
-    binaries: &HashMap<String, PathBuf>,
-    references: &HashMap<&Path, &str>,
-) -> Result<(), PkgError> {
-    let manifest = &package.manifest;
-    let scratch = Scratch::new(cache.dir())?;
-    let context = scratch.path().join("context");
-    copy(&package.dir, &context)?;
-    for extra in &manifest.extra_sources {
-        copy(&package.dir.join(&extra.from), &context.join(&extra.to))?;
-    }
-    for name in &manifest.cargo {
-        let binary = binaries.get(name).map_or_else(|| Path::new(name), PathBuf::as_path);
-        copy(binary, &context.join("bin").join(name))?;
-    }
-    let mut args = Vec::new();
-    for arg in &manifest.build_args {
-        if let Some((key, value)) = arg.split_once('=').filter(|(_, v)| !v.starts_with('@')) {
-            args.push((key.to_string(), value.to_string()));
-        }
-    }
-    let mut needs = Vec::new();
-    for (key, dir) in &package.needs {
-        let dir = dir.canonicalize().map_err(PkgError::io("opening", dir))?;
-        let needed = references.get(dir.as_path()).copied().unwrap_or_default();
-        needs.push((key.clone(), needed.parse::<Reference>()?.to_string()));
-    }
-    let layout = scratch.path().join("image");
-    let job = Job {
-        context: &context,
-        dockerfile: &context.join(&manifest.dockerfile),
-        reference: &package.reference,
-        args: &args,
-        needs: &needs,
-        images: cache.dir(),
-        labels: &labels(package),
-        network: manifest.network,
-        cache: !(manifest.disable_cache || options.force),
-    };
-    driver.build(&job, &layout)?;
-    cache.import(&layout, Some(reference))?;
-    Ok(())
-}
-
-/// Only what the content hash covers: the same tag must be the same image on every machine.
-fn labels(package: &Package) -> Vec<(String, String)> {
-    let mut labels = Vec::new();
-    if let Some(config) = &package.manifest.config {
-        labels.push(("org.mobyproject.config".to_string(), config.to_string()));
-    }
-    if let Some(repository) = &package.manifest.gitrepo {
-        labels.push(("org.opencontainers.image.source".to_string(), repository.clone()));
-    }
-    labels
 }

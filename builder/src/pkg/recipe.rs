@@ -57,15 +57,15 @@ impl Locked {
 }
 
 impl Recipe {
-    /// The recipe's text as the work tree has it, and as HEAD has it; `None` when HEAD lacks a file of it.
+    /// The recipe's text as the work tree has it, and as `commit` has it; `None` when that lacks a file of it.
     ///
     /// # Errors
     /// When a file can't be read or understood.
-    pub(super) fn texts(&self, tree: &WorkTree) -> Result<(String, Option<String>), PkgError> {
+    pub(super) fn texts(&self, tree: &WorkTree, commit: &str) -> Result<(String, Option<String>), PkgError> {
         let [manifest, lock] = ["Cargo.toml", "Cargo.lock"].map(|file| self.root.join(file));
         let read = |path: &Path| std::fs::read_to_string(path).map_err(PkgError::io("reading", path));
         let now = self.excerpt(&read(&manifest)?, &read(&lock)?)?;
-        let then = match (tree.text("HEAD", &manifest)?, tree.text("HEAD", &lock)?) {
+        let then = match (tree.text(commit, &manifest)?, tree.text(commit, &lock)?) {
             (Some(manifest), Some(lock)) => Some(self.excerpt(&manifest, &lock)?),
             _ => None,
         };

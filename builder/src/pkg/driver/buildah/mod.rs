@@ -3,22 +3,29 @@
 mod store;
 mod used;
 
-use std::fs::File;
 use std::path::Path;
-use std::process::{Command, ExitStatus};
 
-use super::{Driver, Job, log_file};
+use super::process::{Program, log_file};
+use super::{Driver, Job, Upkeep};
+use crate::image::Reference;
 use crate::pkg::PkgError;
 use crate::tree::GENERATED_MTIME;
 use store::Store;
 use used::Used;
 
-/// How many of the last lines a failed build shows.
-const LINES_SHOWN: usize = 30;
+/// The registry of names that are given on this machine.
+const LOCAL: &str = "localhost";
+const BUILDAH: Program = Program {
+    name: "buildah",
+    remedy: "install it with `apt-get install buildah` or `dnf install buildah`, or build with Docker's BuildKit: --docker",
+};
 
 /// The driver.
 #[derive(Debug)]
-pub struct Buildah;
+pub struct Buildah {
+    /// The architecture that it builds for, if that is not this machine's.
+    pub foreign: Option<String>,
+}
 
 impl Driver for Buildah {
     fn name(&self) -> &'static str {
@@ -26,7 +33,7 @@ impl Driver for Buildah {
     }
 
     fn build(&self, job: &Job<'_>, out: &Path) -> Result<(), PkgError> {
-        let store = Store::open()?;
+        let store = Store::open(self.foreign.as_deref())?;
         let mut used = Used::default();
         let built = build(&store, job, out, &mut used);
         // The image is there, or why it is not is what is told: what cannot be tidied up now is the next build's to tidy up.
@@ -35,6 +42,22 @@ impl Driver for Buildah {
         }
         built
     }
+
+    fn lacks(&self, image: &Reference, fresh: bool) -> Result<bool, PkgError> {
+        // What nobody serves can only be there.
+        // What it has without having been handed it is for this machine.
+        Ok(image.registry() != LOCAL
+            && (fresh || self.foreign.is_some() || !Store::open(self.foreign.as_deref())?.has(image)?))
+    }
+
+    fn keep_up(&self, upkeep: Upkeep) -> Result<String, PkgError> {
+        let store = Store::open(self.foreign.as_deref())?;
+        let bytes = store.size()?;
+        if upkeep == Upkeep::Prune {
+            store.empty()?;
+        }
+        Ok(format!("buildah, {}: {bytes} bytes", store.root().display()))
+    }
 }
 
 fn build(store: &Store, job: &Job<'_>, out: &Path, used: &mut Used) -> Result<(), PkgError> {
@@ -42,21 +65,40 @@ fn build(store: &Store, job: &Job<'_>, out: &Path, used: &mut Used) -> Result<()
     let mut command = if job.network { store.buildah()? } else { store.without_network()? };
     command.args(["bud", "--isolation", "chroot", "--format", "oci", "--pull-never", "--tag", &name]);
     command.args(["--force-rm", "--timestamp", &GENERATED_MTIME.to_string()]);
-    command.arg(if job.cache { "--layers=true" } else { "--no-cache" });
-    for (key, value) in job.args {
-        command.arg("--build-arg").arg(format!("{key}={value}"));
+    // The same labels as those of other drivers.
+    command.args(["--layers=true", "--identity-label=false"]);
+    if !job.cache {
+        command.arg("--no-cache");
     }
-    for (key, reference) in job.needs {
-        let image = store.pull(job.images, reference)?;
-        command.arg("--build-arg").arg(format!("{key}={image}"));
+    if store.is_foreign() {
+        command.arg("--platform").arg(format!("linux/{}", job.arch));
+    }
+    for (key, value) in job.args {
+        command.arg("--build-arg").arg(match value {
+            Some(value) => format!("{key}={value}"),
+            None => key.clone(),
+        });
+    }
+    for need in job.needs {
+        // By its id: another build may give another image this name.
+        let image = store.pull(job.images, &need.reference.parse()?, job.arch)?;
+        command.arg("--build-arg").arg(format!("{}={image}", need.argument));
         used.add(&image);
+    }
+    for base in job.bases {
+        let image = store.pull(job.images, &base.reference, job.arch)?;
+        store.name(&image, &base.reference)?;
+        used.add(&image);
+    }
+    for ssh in job.ssh {
+        command.arg("--ssh").arg(ssh);
     }
     for (key, value) in job.labels {
         command.arg("--label").arg(format!("{key}={value}"));
     }
     command.arg("--file").arg(job.dockerfile).arg(job.context);
     let log = log_file(out);
-    let built = run(command, &format!("building {}", job.reference), &log);
+    let built = BUILDAH.run(command, &format!("building {}", job.reference), &log, job.shown);
     // Steps of a build that failed are used again when it is repeated.
     used.read(&log)?;
     built?;
@@ -64,61 +106,5 @@ fn build(store: &Store, job: &Job<'_>, out: &Path, used: &mut Used) -> Result<()
     let mut push = store.buildah()?;
     push.args(["push", "--disable-compression", "--format", "oci", &name]);
     push.arg(format!("oci:{}:{}", out.display(), job.reference));
-    run(push, &format!("exporting {}", job.reference), &log)
-}
-
-/// Runs a command to its end; what it prints goes to the file `log`.
-fn run(mut command: Command, doing: &str, log: &Path) -> Result<(), PkgError> {
-    let file = File::create(log).map_err(PkgError::io("writing", log))?;
-    let errors = file.try_clone().map_err(PkgError::io("writing", log))?;
-    let status = command.stdout(file).stderr(errors).status();
-    let status = status.map_err(|_| missing(doing))?;
-    if status.success() {
-        return Ok(());
-    }
-    let printed = std::fs::read(log).map_err(PkgError::io("reading", log))?;
-    Err(failed(doing, status, &printed))
-}
-
-/// Runs a command to its end, and returns what it prints.
-fn answer(mut command: Command, doing: &str) -> Result<String, PkgError> {
-    let out = command.output().map_err(|_| missing(doing))?;
-    if !out.status.success() {
-        return Err(failed(doing, out.status, &out.stderr));
-    }
-    Ok(String::from_utf8_lossy(&out.stdout).trim().to_owned())
-}
-
-fn missing(doing: &str) -> PkgError {
-    PkgError::Missing {
-        doing: doing.into(),
-        program: "buildah".into(),
-        remedy: "install the package buildah".into(),
-    }
-}
-
-fn failed(doing: &str, status: ExitStatus, printed: &[u8]) -> PkgError {
-    PkgError::Command {
-        doing: doing.into(),
-        command: "buildah".into(),
-        outcome: status.to_string(),
-        output: last_lines(&String::from_utf8_lossy(printed), LINES_SHOWN),
-    }
-}
-
-fn last_lines(text: &str, count: usize) -> String {
-    let lines: Vec<&str> = text.lines().collect();
-    lines[lines.len().saturating_sub(count)..].join("\n")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_the_last_lines_of_a_failed_build_are_shown() {
-        assert_eq!(last_lines("a\nb\nc\n", 2), "b\nc");
-        assert_eq!(last_lines("a\n", 2), "a");
-        assert_eq!(last_lines("", 2), "");
-    }
+    BUILDAH.run(push, &format!("exporting {}", job.reference), &log, false)
 }
