@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use nix::errno::Errno;
 use nix::mount::MsFlags;
 
 use super::super::machine::Machine;
@@ -72,9 +73,19 @@ pub fn unmount_all<S: System>(machine: &mut Machine<S>) -> State {
 fn swap_off<S: System>(machine: &mut Machine<S>) {
     let swaps = machine.system.read("/proc/swaps").unwrap_or_default();
     for path in swaps.lines().skip(1).filter_map(|line| line.split_whitespace().next()) {
-        let result = machine.system.swap_off(path);
+        let result = match machine.system.swap_off(path) {
+            Err(errno @ (Errno::ENOENT | Errno::EINVAL)) => swap_off_below_mounts(machine, path).ok_or(errno),
+            result => result,
+        };
         machine.check(result, format_args!("stop swapping to {path}"));
     }
+}
+
+/// Stops swapping to what a container that is gone has begun: the kernel tells the path below a mount of that container's.
+fn swap_off_below_mounts<S: System>(machine: &mut Machine<S>, path: &str) -> Option<()> {
+    let mounts = mountinfo::parse(&machine.system.read("/proc/self/mountinfo").ok()?);
+    let mut targets = mounts.iter().map(|mount| mount.target.trim_end_matches('/'));
+    targets.find_map(|target| machine.system.swap_off(&format!("{target}{path}")).ok())
 }
 
 /// The mounts that hold data, the last mounted first.
@@ -165,5 +176,22 @@ mod tests {
         let machine = unmounting(|fake| fake.file("/proc/swaps", swaps));
         let at = |call| machine.system.calls.iter().position(|line| line == call).unwrap();
         assert!(at("swap_off /var/lib/data/swap") < at("unmount /var/lib/data"));
+    }
+
+    #[test]
+    fn swap_that_a_container_began_is_found_below_the_mounts() {
+        let swaps = "Filename\tType\tSize\tUsed\tPriority\n/swap file 1024 0 -2\n";
+        let machine = unmounting(|fake| {
+            fake.file("/proc/swaps", swaps);
+            // Below every mount but the one that it is on.
+            for mount in mountinfo::parse(MOUNTS).iter().filter(|mount| mount.target != "/var/lib/data") {
+                let call = format!("swap_off {}/swap", mount.target.trim_end_matches('/'));
+                fake.fail(&call, Errno::ENOENT);
+            }
+            fake.fail("swap_off /swap", Errno::ENOENT);
+        });
+        let at = |call| machine.system.calls.iter().position(|line| line == call).unwrap();
+        assert!(at("swap_off /var/lib/data/swap") < at("unmount /var/lib/data"));
+        assert!(!machine.system.has_said("stop swapping"), "{:?}", machine.system.log);
     }
 }
