@@ -1,5 +1,7 @@
 //! What fuzzing starts from and what it has found, held against the same invariants (`fuzz/`).
 
+use std::fs::File;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 #[path = "../../fuzz/invariants/metadata_cloud_config.rs"]
@@ -41,6 +43,27 @@ fn every_seed_and_every_former_finding_keeps_the_invariant_of_its_target() {
             println!("{}", file.display());
             check(&std::fs::read(&file).unwrap());
         }
+    }
+}
+
+#[test]
+fn every_input_that_fuzzing_has_kept_keeps_the_invariant_of_its_target() {
+    let fuzz = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz");
+    for (target, check) in TARGETS {
+        let packed = File::open(fuzz.join(format!("corpus/{target}.tar.zst"))).unwrap();
+        let mut archive = tar::Archive::new(zstd::Decoder::new(packed).unwrap());
+        let mut kept = 0;
+        for entry in archive.entries().unwrap() {
+            let mut entry = entry.unwrap();
+            if entry.header().entry_type().is_file() {
+                println!("{}", entry.path().unwrap().display());
+                let mut input = Vec::new();
+                entry.read_to_end(&mut input).unwrap();
+                check(&input);
+                kept += 1;
+            }
+        }
+        assert!(kept > 0, "nothing is kept of {target}");
     }
 }
 
