@@ -6,12 +6,11 @@
 mod expected;
 
 use std::fs;
-use std::path::Path;
 use std::sync::OnceLock;
 
 use lk_tests::image;
 use lk_tests::netns::Netns;
-use lk_tests::openstack::{Machine, MetadataService, Nic, Server, Stack, StaticNetwork, Told};
+use lk_tests::openstack::{Machine, MetadataService, Nic, Server, Stack, StaticNetwork};
 use lk_tests::vm::ssh_key;
 use tempfile::TempDir;
 
@@ -60,26 +59,23 @@ fn server(name: &str, user_data: Option<&[u8]>, options: &[&str]) -> Server {
     cloud().stack.run(&cloud().image, &all)
 }
 
-/// What a machine is told by the metadata service.
-fn by_service(service: &MetadataService, nic: &Nic<'_>) -> Told {
+/// Boots a machine that asks the metadata service. It lives until it was looked at: its console is kept if it was told
+/// something else.
+fn assert_service_tells(service: &MetadataService, nic: &Nic<'_>, expected: &Expected<'_>) {
     let dir = directory();
-    Machine::boot(service.netns(), Some(nic), None, dir.path()).told()
-}
-
-/// What a machine without a network is told by this drive.
-fn by_drive(drive: &Path) -> Told {
-    let dir = directory();
-    Machine::boot(&Netns::new(&[]), None, Some(drive), dir.path()).told()
+    let machine = Machine::boot(service.netns(), Some(nic), None, dir.path());
+    expected.assert(&machine.told());
 }
 
 /// Boots two machines as this server: one that asks the service, one that has only the drive.
 fn assert_both_are_told(server: &Server, expected: &Expected<'_>) {
     let service = MetadataService::of(server);
     let nic = Nic { mac: &server.mac, address: Some(&server.address) };
-    expected.assert(&by_service(&service, &nic));
+    assert_service_tells(&service, &nic, expected);
     let dir = directory();
     let drive = cloud().stack.config_drive(server, dir.path().join("config.iso"));
-    expected.assert(&by_drive(&drive));
+    let machine = Machine::boot(&Netns::new(&[]), None, Some(&drive), dir.path());
+    expected.assert(&machine.told());
 }
 
 #[test]
@@ -153,7 +149,7 @@ fn described(name: &str) -> Expected<'_> {
 fn assert_described_is_told(expected: &Expected<'_>, options: &[&str]) {
     let basis = ["--hostname", expected.name, "--uuid", expected.id, "--mac", expected.mac];
     let service = MetadataService::described(&[&basis[..], options].concat());
-    expected.assert(&by_service(&service, &Nic { mac: expected.mac, address: Some("10.0.2.15") }));
+    assert_service_tells(&service, &Nic { mac: expected.mac, address: Some("10.0.2.15") }, expected);
 }
 
 #[test]
