@@ -16,7 +16,7 @@ MACHINES := --workspace --test machines
 .PHONY: help deps build packages demo kernel kernel-check kernel-suite test fmt lint unit suite faults linuxkit openstack fuzz hot bench deny clean
 
 help: ## what each target does
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
 
 deps: ## install the Debian packages that are needed (root)
 	@tools/deps
@@ -31,7 +31,7 @@ packages: $(if $(COMPILED),,build) ## build the packages of pkg/ into the cache
 demo: packages ## build examples/ldap.yml, boot it, ask LDAP, power it off
 	@tools/demo
 
-kernel: $(if $(COMPILED),,build) ## build our own hardened kernel into the cache (15 minutes; nothing to do while its sources are the same)
+kernel: $(if $(COMPILED),,build) ## build our own hardened kernel into the cache (long, and only when its sources have changed)
 	@tools/debian-base
 	$(LKB) pkg build kernel-configs
 
