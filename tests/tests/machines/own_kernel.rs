@@ -51,7 +51,7 @@ fn with_a_module(dir: &Path) -> PathBuf {
         "kernel:\n  image: \"@pkg:{pkg}/kernel\"\n  cmdline: console=ttyS0\ninit:\n  - \"@pkg:{pkg}/init\"\nservices:\n\
          \x20 - name: hello\n    image: \"@pkg:{pkg}/busybox\"\n    capabilities: [CAP_NET_ADMIN]\n\
          \x20   devices: [{{path: /dev/kmsg, type: c, major: 1, minor: 11, mode: \"0600\"}}]\n    command:\n      - /bin/sh\n      - -c\n\
-         \x20     - ip link add test0 type dummy; echo \"<2>hello, modules: $(cut -d' ' -f1 /proc/modules)\" >/dev/kmsg; exec sleep 1000000\n"
+         \x20     - ip link add test0 type dummy; echo \"<2>hello with $(cut -d' ' -f1 /proc/modules)\" >/dev/kmsg; exec sleep 1000000\n"
     );
     fs::write(&yaml, text).expect("writing the YAML");
     yaml
@@ -61,7 +61,7 @@ fn with_a_module(dir: &Path) -> PathBuf {
 fn mounts_its_root(image: &Path, dir: &Path, file_system: &str) {
     let mut vm = Vm::boot(image, dir, &Setup::default());
     vm.wait(&format!("VFS: Mounted root ({file_system} filesystem) readonly on device "));
-    let line = vm.wait("hello, modules: ");
+    let line = vm.wait("hello with ");
     assert!(line.contains("dummy"), "{file_system}: {line}");
     vm.press_power_button();
     vm.wait_off();
