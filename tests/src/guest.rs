@@ -26,6 +26,12 @@ pub enum Engine {
     Containerd,
     /// containerd, which runs them by init's own runtime.
     Shim,
+    /// containerd 1.7, the same.
+    Containerd17,
+    /// containerd 1.7, which runs containers by its own shim and runc.
+    Go17,
+    /// containerd 2.1, the same.
+    Go21,
 }
 
 impl Engine {
@@ -35,6 +41,9 @@ impl Engine {
             Self::Embedded => "embedded",
             Self::Containerd => "containerd",
             Self::Shim => "shim",
+            Self::Containerd17 => "containerd-1.7",
+            Self::Go17 => "go-1.7",
+            Self::Go21 => "go-2.1",
         }
     }
 }

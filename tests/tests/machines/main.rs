@@ -6,6 +6,7 @@
 //! | `checked_roots` | roots that are checked block by block |
 //! | `data_disk` | a disk for data: blank, full, somebody else's |
 //! | `detached` | `lkb run --detach`, `lkb stop`, the metadata CD |
+//! | `engines` | containerd 1.7, and Go's shim with runc |
 //! | `examples` | the other examples boot, and the first without containerd |
 //! | `expect` | `lkb run --expect` |
 //! | `faults` | what goes wrong is made to go wrong |
@@ -23,6 +24,7 @@ mod attached;
 mod checked_roots;
 mod data_disk;
 mod detached;
+mod engines;
 mod examples;
 mod expect;
 mod faults;

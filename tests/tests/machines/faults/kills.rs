@@ -101,8 +101,8 @@ fn storm(engine: Engine, ours: &[&str], rounds: usize, mut dice: Dice) {
 
     let services: Vec<String> = SERVICES.iter().map(|name| format!("service:{name}")).collect();
     let shims: Vec<String> = match engine {
-        Engine::Containerd | Engine::Shim => SERVICES.iter().map(|name| format!("shim:{name}")).collect(),
         Engine::Embedded => Vec::new(),
+        _ => SERVICES.iter().map(|name| format!("shim:{name}")).collect(),
     };
     let all: Vec<&str> =
         ours.iter().copied().chain(services.iter().chain(&shims).map(String::as_str)).collect();
