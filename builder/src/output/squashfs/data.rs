@@ -160,7 +160,7 @@ impl Writer<'_, '_> {
             Block::Zeros => (&[][..], 0),
         };
         self.out.write_all(bytes)?;
-        // No block is larger than 128 KiB.
+        // No block is larger than squashfs allows, 1 MiB.
         let len = bytes.len() as u32 | flag;
         match purpose {
             Purpose::File(number, unpacked) => {

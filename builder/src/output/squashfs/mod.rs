@@ -43,8 +43,9 @@ use xattr::Xattrs;
 
 /// What errors call it.
 const NAME: &str = "a squashfs image";
-/// Bytes of a data block, squashfs' own default: larger ones compress better, and reading a byte costs more.
-const BLOCK: usize = 128 << 10;
+/// Bytes of a data block. A byte that is read brings its whole block into memory, and where that is short the block is soon
+/// read again. With squashfs' own default, 128 KiB, the LDAP example has 64.0 MB instead of 65.6 MB.
+const BLOCK: usize = 16 << 10;
 /// What the length of the image is a multiple of: that of blocks of disks.
 const DEVICE_BLOCK: u64 = 4096;
 
