@@ -237,7 +237,8 @@ impl<E: Engine + 'static> Driver<E> {
             Action::Watch => self.watching = Some(Box::pin(work::watch(engine, service))),
             Action::Signal { number, all } => {
                 // Not queued: a signal must not wait behind anything.
-                tokio::task::spawn_local(work::signal(engine, service, number, all));
+                let pid = self.machine.pid();
+                tokio::task::spawn_local(work::signal(engine, service, pid, number, all));
             }
             Action::Probe { question, after, limit } => self.ask(question, after, limit),
             Action::EndProbe => self.probing = None,

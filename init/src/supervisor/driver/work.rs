@@ -117,9 +117,36 @@ pub async fn remove<E: Engine>(engine: Rc<E>, service: Rc<Service>) -> Option<Ev
     None
 }
 
-/// Sends a signal.
-pub async fn signal<E: Engine>(engine: Rc<E>, service: Rc<Service>, number: u32, all: bool) {
-    report(&service, engine.signal(&service.container.task, number, all).await);
+/// Sends a signal to the service's process `pid`.
+pub async fn signal<E: Engine>(
+    engine: Rc<E>,
+    service: Rc<Service>,
+    pid: Option<u32>,
+    number: u32,
+    all: bool,
+) {
+    report(&service, send(&*engine, &service.container.task, pid, number, all).await);
+}
+
+/// Sends a signal, through whatever happens to the engine meanwhile: a service that was not asked to stop would be killed for it.
+async fn send<E: Engine>(
+    engine: &E,
+    task: &TaskId,
+    pid: Option<u32>,
+    number: u32,
+    all: bool,
+) -> Result<(), EngineError> {
+    loop {
+        match engine.signal(task, number, all).await {
+            Err(error) if error.is_lost() => tokio::time::sleep(LOST_PAUSE).await,
+            answer => return answer,
+        }
+        // What runs by now may be the next process, which nobody wants to end.
+        match find(engine, task).await? {
+            TaskState::Running(running) if Some(running) == pid => {}
+            _ => return Ok(()),
+        }
+    }
 }
 
 fn report(service: &Service, result: Result<(), EngineError>) {
@@ -137,14 +164,18 @@ mod tests {
     use crate::engine::Container;
 
     /// Answers what it is told to, in order.
-    struct Scripted(RefCell<VecDeque<Result<TaskState, EngineError>>>);
+    #[derive(Default)]
+    struct Scripted {
+        states: RefCell<VecDeque<Result<TaskState, EngineError>>>,
+        signals: RefCell<VecDeque<Result<(), EngineError>>>,
+    }
 
     impl Engine for Scripted {
         async fn ready(&self) -> Result<(), EngineError> {
             Ok(())
         }
         async fn inspect(&self, _: &TaskId) -> Result<TaskState, EngineError> {
-            self.0.borrow_mut().pop_front().unwrap_or(Ok(TaskState::Absent))
+            self.states.borrow_mut().pop_front().unwrap_or(Ok(TaskState::Absent))
         }
         async fn create(&self, _: &Container) -> Result<u32, EngineError> {
             Err(EngineError::NotReady)
@@ -156,7 +187,7 @@ mod tests {
             Err(EngineError::NotReady)
         }
         async fn signal(&self, _: &TaskId, _: u32, _: bool) -> Result<(), EngineError> {
-            Err(EngineError::NotReady)
+            self.signals.borrow_mut().pop_front().unwrap_or(Err(EngineError::NotReady))
         }
         async fn exec(&self, _: &TaskId, _: &[String], _: Duration) -> Result<Exit, EngineError> {
             Err(EngineError::NotReady)
@@ -170,10 +201,16 @@ mod tests {
     }
 
     fn found(answers: Vec<Result<TaskState, EngineError>>) -> Result<TaskState, EngineError> {
-        let engine = Scripted(RefCell::new(answers.into()));
-        let task = TaskId { namespace: "n".into(), id: "a".into() };
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
-        runtime.block_on(find(&engine, &task))
+        let engine = Scripted { states: RefCell::new(answers.into()), ..Scripted::default() };
+        run(find(&engine, &task()))
+    }
+
+    fn task() -> TaskId {
+        TaskId { namespace: "n".into(), id: "a".into() }
+    }
+
+    fn run<T>(work: impl Future<Output = T>) -> T {
+        tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(work)
     }
 
     fn refused(lost: bool) -> Result<TaskState, EngineError> {
@@ -184,6 +221,20 @@ mod tests {
     fn an_engine_that_dies_while_it_is_asked_is_asked_again() {
         let answer = found(vec![refused(true), Err(EngineError::NotReady), Ok(TaskState::Running(7))]);
         assert_eq!(answer.unwrap(), TaskState::Running(7));
+    }
+
+    #[test]
+    fn a_signal_reaches_the_process_that_it_is_for_when_the_engine_is_back_and_no_other() {
+        for (state, unsent) in
+            [(TaskState::Running(7), 0), (TaskState::Running(8), 1), (TaskState::Stopped(Exit::Code(0)), 1)]
+        {
+            let engine = Scripted {
+                states: RefCell::new(vec![refused(true), Ok(state)].into()),
+                signals: RefCell::new(vec![Err(EngineError::NotReady), Ok(())].into()),
+            };
+            run(send(&engine, &task(), Some(7), 15, false)).unwrap();
+            assert_eq!(engine.signals.borrow().len(), unsent, "{state:?}");
+        }
     }
 
     #[test]
