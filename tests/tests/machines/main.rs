@@ -16,6 +16,7 @@
 //! | `ldap` | the LDAP appliance, and what the cloud makes of it |
 //! | `metadata` | the metadata agent's package, with a CD and without a network |
 //! | `own_kernel` | our own kernel, and roots that it mounts without an initrd |
+//! | `packages` | the packages for small duties |
 //! | `power` | going down and coming up |
 //! | `roots` | roots on disks |
 //! | `user_data` | user-data that is not what it should be |
@@ -34,6 +35,7 @@ mod image;
 mod ldap;
 mod metadata;
 mod own_kernel;
+mod packages;
 mod power;
 mod roots;
 mod user_data;
