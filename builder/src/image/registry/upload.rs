@@ -58,8 +58,9 @@ pub(super) fn upload(
             (chunked, begun) = (true, None);
             continue;
         }
-        // It knew the upload when it agreed to it.
-        if matches!(trouble.reason, Reason::Status { status: 404, .. })
+        // It knew the upload when it agreed to it; and what it has of it may have been spoilt by the failure before, or by somebody
+        // who sends the same blob: docker-registry then finds that the digest is not that of the content.
+        if matches!(trouble.reason, Reason::Status { status: 400 | 404, .. })
             && begun.is_some()
             && forgotten < MAX_FORGOTTEN
         {
