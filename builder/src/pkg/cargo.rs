@@ -197,9 +197,12 @@ mod tests {
         let sources = workspace.sources(&["init".into()]).unwrap();
         let below =
             |path: &PathBuf| path.strip_prefix(workspace.root()).unwrap().to_str().unwrap().to_owned();
-        assert_eq!(sources.paths.iter().map(below).collect::<Vec<_>>(), ["init", "layout"]);
+        assert_eq!(
+            sources.paths.iter().map(below).collect::<Vec<_>>(),
+            ["device-mapper", "init", "kmod", "layout"]
+        );
         let recipe = sources.recipe.unwrap();
-        assert_eq!(Vec::from_iter(&recipe.crates), ["image-layout", "lk-init"]);
+        assert_eq!(Vec::from_iter(&recipe.crates), ["device-mapper", "image-layout", "kmod", "lk-init"]);
         assert!(recipe.dependencies.contains("libcontainer"), "{:?}", recipe.dependencies);
         assert!(!recipe.dependencies.contains("clap"), "{:?}", recipe.dependencies);
     }
