@@ -6,6 +6,7 @@
 //! | [`readme`] | the examples in the packages' READMEs, to be booted |
 //! | [`own_kernel`] | our own kernel in the place of another, and roots that it mounts by itself |
 //! | [`vm`] | a machine: `lkb run qemu` in a network namespace of its own |
+//! | `beside` | what is asked of it from beside it |
 //! | [`guest`] | a machine for the fault suite: qemu as a test wants it |
 //! | [`agent`] | what a test can ask inside such a machine |
 //! | [`lines`] | lines from a socket |
@@ -14,6 +15,7 @@
 //! | [`qmp`] | qemu's control socket |
 //! | [`netns`] | network namespaces, so that no test binds a port of the host |
 //! | [`metadata`] | an OpenStack metadata service on 169.254.169.254 |
+//! | [`ntp`] | a time server that is wrong on purpose |
 //! | [`openstack`] | a real OpenStack, and machines that it speaks to |
 //! | [`roots`] | machines with their root on a disk |
 //! | [`disk`] | data disks, and a look at them after the machine is off |
@@ -21,6 +23,7 @@
 
 pub mod agent;
 pub mod bench;
+mod beside;
 pub mod console;
 pub mod disk;
 pub mod guest;
@@ -28,6 +31,7 @@ pub mod image;
 pub mod lines;
 pub mod metadata;
 pub mod netns;
+pub mod ntp;
 pub mod openstack;
 pub mod own_kernel;
 pub mod qmp;

@@ -1,5 +1,6 @@
 //! A machine: `lkb run qemu` as a user runs it, in a network namespace of its own.
 
+use std::io::Write;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -30,6 +31,12 @@ pub struct Setup {
     pub chart: Option<PathBuf>,
     /// Booted by EFI firmware, whatever its image is called.
     pub uefi: bool,
+    /// Ports on the host side of the namespace that lead into the machine, beside LDAP's and ssh's.
+    pub publish: Vec<(u16, u16)>,
+    /// Values of `--device`.
+    pub devices: Vec<String>,
+    /// Whether somebody types at its console.
+    pub typing: bool,
 }
 
 /// A running machine. Dropping it kills it; when the test fails, its console is kept.
@@ -58,11 +65,14 @@ impl Vm {
         command.args(["run", "qemu", "--mem", "1024"]);
         command.arg("--state").arg(dir.join("state"));
         command.arg("--qmp").arg(dir.join("qmp"));
-        for (host, guest) in [(LDAP_PORT, 389), (SSH_PORT, 22)] {
+        for (host, guest) in [(LDAP_PORT, 389), (SSH_PORT, 22)].iter().chain(&setup.publish) {
             command.arg("--publish").arg(format!("{host}:{guest}"));
         }
         for disk in &setup.disks {
             command.arg("--disk").arg(disk);
+        }
+        for device in &setup.devices {
+            command.args(["--usb", "--device", device]);
         }
         if let Some(chart) = &setup.chart {
             command.arg("--boot-chart").arg(chart);
@@ -70,7 +80,8 @@ impl Vm {
         if setup.uefi {
             command.arg("--uefi");
         }
-        command.arg(image).stdin(Stdio::null()).stdout(Stdio::piped()).process_group(0);
+        command.stdin(if setup.typing { Stdio::piped() } else { Stdio::null() });
+        command.arg(image).stdout(Stdio::piped()).process_group(0);
         let mut child = command.spawn().expect("starting lkb run");
         let console = Console::reading(child.stdout.take().expect("lkb's standard output"));
         let name = std::thread::current().name().unwrap_or("machine").replace("::", "-");
@@ -97,10 +108,32 @@ impl Vm {
         self.console.wait(wanted, PATIENCE)
     }
 
-    /// qemu's control socket.
+    /// Waits for a prompt on the console, which no line feed follows.
+    ///
+    /// # Panics
+    /// When it does not come.
+    pub fn wait_prompt(&self, wanted: &str) {
+        self.until(&format!("prompt {wanted:?}"), || self.console.text().contains(wanted));
+    }
+
+    /// Waits until the machine has done `what`, which `done` sees.
+    ///
+    /// # Panics
+    /// When it does not in time.
+    pub fn until(&self, what: &str, done: impl Fn() -> bool) {
+        let start = Instant::now();
+        while !done() {
+            assert!(start.elapsed() < PATIENCE, "it did not within {PATIENCE:?}: {what}");
+            std::thread::sleep(Duration::from_millis(200));
+        }
+    }
+
+    /// qemu's control socket, once it is there.
     #[must_use]
     pub fn qmp(&self) -> crate::qmp::Qmp {
-        crate::qmp::Qmp::connect(&self.dir.join("qmp"))
+        let socket = self.dir.join("qmp");
+        self.until("listen on its control socket", || socket.exists());
+        crate::qmp::Qmp::connect(&socket)
     }
 
     /// Presses the power button.
@@ -116,6 +149,21 @@ impl Vm {
         self.console.wait_end(PATIENCE);
         let status = self.child.wait().expect("waiting for lkb");
         assert!(status.success(), "lkb run ended with {status}");
+    }
+
+    /// Types a line at the machine's console.
+    ///
+    /// # Panics
+    /// When nobody can type there: see [`Setup::typing`].
+    pub fn type_line(&mut self, line: &str) {
+        let console = self.child.stdin.as_mut().expect("a machine that is booted with `typing`");
+        writeln!(console, "{line}").expect("typing at the console");
+    }
+
+    /// The network beside the machine: its published ports are those of 127.0.0.1 there, which it knows as 10.0.2.2.
+    #[must_use]
+    pub fn netns(&self) -> &Netns {
+        &self.netns
     }
 
     /// An LDAP command (`ldapsearch`, `ldapadd`, …) as `cn=admin` of `suffix`.

@@ -5,6 +5,7 @@
 //! | `attached` | TAP interfaces, USB, directories of the host |
 //! | `checked_roots` | roots that are checked block by block |
 //! | `data_disk` | a disk for data: blank, full, somebody else's |
+//! | `debian` | the packages that come from Debian |
 //! | `detached` | `lkb run --detach`, `lkb stop`, the metadata CD |
 //! | `engines` | containerd 1.7, and Go's shim with runc |
 //! | `examples` | the other examples boot, and the first without containerd |
@@ -19,11 +20,13 @@
 //! | `packages` | the packages for small duties |
 //! | `power` | going down and coming up |
 //! | `roots` | roots on disks |
+//! | `showcase` | every other example boots, and does what it is for |
 //! | `user_data` | user-data that is not what it should be |
 
 mod attached;
 mod checked_roots;
 mod data_disk;
+mod debian;
 mod detached;
 mod engines;
 mod examples;
@@ -38,4 +41,5 @@ mod own_kernel;
 mod packages;
 mod power;
 mod roots;
+mod showcase;
 mod user_data;

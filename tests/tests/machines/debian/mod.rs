@@ -1,0 +1,61 @@
+//! The packages that come from Debian: the examples of their READMEs, booted and looked at from outside.
+//!
+//! | module | what boots |
+//! |---|---|
+//! | `servers` | one machine with all that serves others |
+//! | `duties` | one machine with all that serves the machine itself, on a network without DHCP |
+//! | `network` | interfaces with other names, links that are not there, host keys that stay |
+
+mod duties;
+mod network;
+mod servers;
+
+use std::path::{Path, PathBuf};
+
+use lk_tests::image::build_initrd_with;
+use lk_tests::readme::example;
+use lk_tests::root;
+use lk_tests::vm::ssh_key;
+use tempfile::TempDir;
+
+/// Seconds from 1900 to the middle of 2035.
+const YEAR_2035: u32 = 4_275_000_000;
+
+/// What a machine is built from, and the key that gets in.
+struct Machine {
+    dir: TempDir,
+    key: PathBuf,
+}
+
+impl Machine {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let (key, _) = ssh_key(dir.path());
+        Self { dir, key }
+    }
+
+    fn dir(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// Builds `yaml` and then the examples of these packages' READMEs into one machine without containerd.
+    fn build(&self, name: &str, packages: &[&str], yaml: &str) -> PathBuf {
+        let mut sources = vec![root().join("tests/faults/embedded.yml")];
+        if !yaml.is_empty() {
+            sources.push(self.dir().join("own.yml"));
+            std::fs::write(&sources[1], yaml.replace("@pkg:..", &format!("@pkg:{}", root().display())))
+                .expect("writing the YAML");
+        }
+        sources.extend(packages.iter().map(|package| self.example(package)));
+        build_initrd_with(name, &[], &sources.iter().map(PathBuf::as_path).collect::<Vec<_>>())
+    }
+
+    /// The example, with the key of the test in place of the user's.
+    fn example(&self, package: &str) -> PathBuf {
+        let path = example(package, self.dir());
+        let text = std::fs::read_to_string(&path).expect("the example");
+        let own = self.key.with_extension("pub").display().to_string();
+        std::fs::write(&path, text.replace("~/.ssh/id_ed25519.pub", &own)).expect("writing the example");
+        path
+    }
+}
