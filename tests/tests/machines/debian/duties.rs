@@ -55,6 +55,8 @@ fn consoles_clock_emulators_firmware_guest_agent_and_acpi_of_the_readmes_do_what
         "device_add",
         &json!({"driver": "virtserialport", "bus": "ports.0", "chardev": "agent", "name": "org.qemu.guest_agent.0"}),
     );
+    // qemu listens to one at a time.
+    drop(qmp);
 
     // This answers by the addresses that `ip` has given.
     let routes = vm.guest(&machine.key, "ip route show");

@@ -2,13 +2,11 @@
 //!
 //! | module | what boots |
 //! |---|---|
-//! | `servers` | one machine with all that serves others |
 //! | `duties` | one machine with all that serves the machine itself, on a network without DHCP |
 //! | `network` | interfaces with other names, links that are not there, host keys that stay |
 
 mod duties;
 mod network;
-mod servers;
 
 use std::path::{Path, PathBuf};
 
