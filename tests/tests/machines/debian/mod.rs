@@ -3,7 +3,7 @@
 //! | module | what boots |
 //! |---|---|
 //! | `duties` | one machine with all that serves the machine itself, on a network without DHCP |
-//! | `network` | interfaces with other names, links that are not there, host keys that stay |
+//! | `network` | interfaces with other names, links that are not there, what comes over the network, host keys that stay |
 
 mod duties;
 mod network;
@@ -18,6 +18,8 @@ use tempfile::TempDir;
 
 /// Seconds from 1900 to the middle of 2035.
 const YEAR_2035: u32 = 4_275_000_000;
+/// And to the middle of 2029: OpenNTPD believes nobody beyond.
+const YEAR_2029: u32 = 4_085_000_000;
 
 /// What a machine is built from, and the key that gets in.
 struct Machine {

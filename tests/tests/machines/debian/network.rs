@@ -1,25 +1,41 @@
-//! Interfaces with other names, links that are not there, host keys that stay.
+//! Interfaces with other names, links that are not there, what comes over the network, host keys that stay.
 
 use lk_tests::PATIENCE;
 use lk_tests::disk::Disk;
+use lk_tests::ntp::TimeServer;
 use lk_tests::vm::{SSH_PORT, Setup, Vm};
 use serde_json::json;
 
-use super::Machine;
+use super::{Machine, YEAR_2029};
 
 #[test]
-fn an_interface_called_enp0s3_gets_an_address_and_host_keys_on_a_disk_outlive_a_reboot() {
+fn an_interface_called_enp0s3_gets_an_address_openntpd_the_time_and_host_keys_on_a_disk_outlive_a_reboot() {
     let machine = Machine::new();
     let before = "onboot:\n\
          \x20 - {name: rename, image: \"@pkg:../pkg/ip\", command: [ip, link, set, eth0, name, enp0s3]}\n\
          \x20 - {name: format, image: \"@pkg:../pkg/format\"}\n\
          \x20 - {name: disk, image: \"@pkg:../pkg/mount\", command: [/usr/bin/mountie, /var/lib]}\n";
-    let image = machine.build("debian-network", &["dhcpcd", "sshd"], before);
+    let image = machine.build("debian-network", &["dhcpcd", "openntpd", "sshd"], before);
     let disk = Disk::blank(machine.dir(), 64);
     let setup = Setup { disks: vec![disk.argument()], ..Setup::default() };
     let mut vm = Vm::boot(&image, machine.dir(), &setup);
+    let _time = TimeServer::start(vm.netns(), YEAR_2029);
     let address = vm.guest(&machine.key, "ip -o -4 address show dev enp0s3");
     assert!(address.contains("10.0.2.15/24"), "{address}");
+
+    vm.until("set the clock to what the time server said", || {
+        vm.guest(&machine.key, "date +%Y").trim() == "2029"
+    });
+    let control =
+        "chroot /proc/$(pidof ntpd | tr ' ' '\\n' | sort -n | head -n 1)/root /usr/sbin/ntpctl -s peers";
+    let peers = vm.guest(&machine.key, control);
+    assert!(peers.contains("10.0.2.2"), "{peers}");
+    // CAP_SYS_TIME, CAP_SYS_NICE, CAP_SYS_CHROOT, CAP_SETUID and CAP_SETGID; what reads packets has none of them.
+    let rights = "cat $(grep -l '^Name:.ntpd$' /proc/[0-9]*/status) | grep '^Cap\\(Eff\\|Bnd\\)' | sort -u";
+    assert_eq!(
+        vm.guest(&machine.key, rights),
+        "CapBnd:\t00000000028400c0\nCapEff:\t0000000000000000\nCapEff:\t00000000028400c0\n"
+    );
 
     let host_key = |vm: &Vm| {
         let port = SSH_PORT.to_string();
