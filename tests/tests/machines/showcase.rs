@@ -168,6 +168,18 @@ fn openstack_lets_in_the_key_that_its_cloud_has_said() {
 }
 
 #[test]
+fn wireguard_leads_a_visitor_to_nginx_at_the_other_end() {
+    let dir = directory();
+    let vm = boot("wireguard", dir.path(), &serving(80));
+    vm.wait("visitor: <p>nginx runs");
+    // The machine's own network has no nginx.
+    let outside =
+        vm.netns().command("curl").args(["--silent", "--max-time", "20", "http://127.0.0.1:8080/"]).output();
+    assert!(outside.expect("running curl").stdout.is_empty(), "nginx answers outside the tunnel");
+    off(vm);
+}
+
+#[test]
 fn aws_serves_and_says_that_its_cloud_is_not_there() {
     without_its_cloud("aws");
 }
