@@ -13,6 +13,7 @@
 //! | [`write_log`] | a disk that loses what was never flushed |
 //! | [`console`] | the machine's serial console |
 //! | [`qmp`] | qemu's control socket |
+//! | [`screen`] | what the machine's screen shows |
 //! | [`netns`] | network namespaces, so that no test binds a port of the host |
 //! | [`metadata`] | an OpenStack metadata service on 169.254.169.254 |
 //! | [`ntp`] | a time server that is wrong on purpose |
@@ -37,6 +38,7 @@ pub mod own_kernel;
 pub mod qmp;
 pub mod readme;
 pub mod roots;
+pub mod screen;
 pub mod vm;
 pub mod write_log;
 
