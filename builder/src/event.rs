@@ -51,6 +51,8 @@ pub enum Work {
     Assemble,
     /// A format is written.
     Write,
+    /// Programs for packages are compiled.
+    Compile,
     /// A package is built.
     Package,
     /// A file goes to a cloud.
@@ -67,6 +69,7 @@ impl Work {
             Self::Verify => "verify",
             Self::Assemble => "assemble",
             Self::Write => "write",
+            Self::Compile => "compile",
             Self::Package => "package",
             Self::Upload => "upload",
         }
@@ -81,6 +84,7 @@ impl Work {
             Self::Verify => "asking for the signatures of",
             Self::Assemble => "assembling",
             Self::Write => "writing",
+            Self::Compile => "compiling",
             Self::Package => "building",
             Self::Upload => "uploading",
         }

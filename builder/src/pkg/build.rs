@@ -1,7 +1,8 @@
 //! Builds packages: from a directory to an image in the cache.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use super::PkgError;
 use super::cargo::Workspace;
@@ -10,6 +11,7 @@ use super::driver::{self, Workers};
 use super::graph::{self, Options, Package};
 use super::hash::{HEAD, UNVERSIONED};
 use super::job::{All, Place};
+use super::steps::{Id, Steps};
 use crate::image::registry::Former;
 use crate::image::{Cache, ImageError, Reference};
 
@@ -43,6 +45,8 @@ pub struct BuildOptions {
     pub ssh: Vec<String>,
     /// Whether what builds print is shown while they go on.
     pub shown: bool,
+    /// How many packages are built at the same time, and at least one.
+    pub jobs: usize,
 }
 
 /// What becomes of an image that is there already.
@@ -74,13 +78,26 @@ pub enum Outcome {
     Published,
 }
 
-/// Told what becomes of a package for an architecture.
-pub type Tell<'a> = dyn FnMut(&Package, &str, Outcome) + 'a;
+/// What is told of builds.
+#[derive(Debug, Clone, Copy)]
+pub enum Told<'a> {
+    /// What becomes of a package for an architecture.
+    Package(&'a Package, &'a str, Outcome),
+    /// The binaries of this crate are being compiled.
+    Compiling(&'a str),
+    /// They are there; the compiler warns of this, if of anything.
+    Compiled(&'a str, &'a str),
+}
 
-/// Builds the packages in `dirs` and those that they take files of. Says which were named.
+/// Who is told.
+pub type Tell<'a> = dyn FnMut(Told<'_>) + Send + 'a;
+
+/// Builds the packages in `dirs` and those that they take files of, several at the same time where the options say so. Says
+/// which were named.
 ///
 /// # Errors
-/// With the first package that fails; those before it stay in the cache.
+/// When a package fails. No other begins then; those that were built until then, and those that were on their way, stay in the
+/// cache.
 pub fn build(
     dirs: &[PathBuf],
     options: &BuildOptions,
@@ -92,21 +109,42 @@ pub fn build(
     let mut wanted = Vec::new();
     for package in selected {
         check(package, options)?;
+        let mut arches = Vec::new();
         for arch in &options.arches {
             let is_needed = packages.iter().any(|other| other.needs.contains(&package.dir));
             match existing(package, arch, is_needed, options, supply)? {
-                Some(outcome) => tell(package, arch, outcome),
-                None => wanted.push((package, arch.as_str())),
+                Some(outcome) => tell(Told::Package(package, arch, outcome)),
+                None => arches.push(arch.as_str()),
             }
         }
+        wanted.push((package, arches));
     }
-    let binaries = compile(&wanted.iter().map(|(package, _)| *package).collect::<Vec<_>>())?;
-    let all = All { packages: &packages, binaries: &binaries, options, supply };
-    for (package, arch) in wanted {
-        tell(package, arch, Outcome::Building);
-        all.build(package, arch)?;
-        tell(package, arch, Outcome::Built);
+    wanted.retain(|(_, arches)| !arches.is_empty());
+    let compiled = Compiled::of(wanted.iter().map(|(package, _)| *package))?;
+    let binaries = compiled.places();
+    let all = All::new(&packages, &binaries, options, supply);
+
+    let tell = Mutex::new(tell);
+    let tell = |told: Told<'_>| (tell.lock().unwrap_or_else(PoisonError::into_inner))(told);
+    let mut steps = Steps::new();
+    let with = compiled.steps(&mut steps, options.shown, &tell);
+    let mut built: HashMap<&Path, Id> = HashMap::new();
+    for (package, arches) in wanted {
+        let programs = package.manifest.cargo.iter().filter_map(|name| with.get(name.as_str()));
+        let needed = package.needs.iter().filter_map(|dir| built.get(dir.as_path()));
+        let after = programs.chain(needed).copied().collect();
+        let (all, tell) = (&all, &tell);
+        let step = steps.add(after, move || {
+            for arch in arches {
+                tell(Told::Package(package, arch, Outcome::Building));
+                all.build(package, arch)?;
+                tell(Told::Package(package, arch, Outcome::Built));
+            }
+            Ok(())
+        });
+        built.insert(&package.dir, step);
     }
+    steps.run(options.jobs).map_err(PkgError::several)?;
     Ok(named)
 }
 
@@ -124,7 +162,8 @@ pub fn commands(
     for package in select(dirs, &packages)?.1 {
         let dockerfile = check(package, options)?;
         for arch in &options.arches {
-            let all = All { packages: &packages, binaries: &HashMap::new(), options, supply };
+            let none = HashMap::new();
+            let all = All::new(&packages, &none, options, supply);
             let file = package.dir.join(&package.manifest.dockerfile);
             let place = Place {
                 context: &package.dir,
@@ -226,11 +265,50 @@ pub(super) fn is_cached(cache: &Cache, reference: &Reference, arch: &str) -> Res
     }
 }
 
-/// One cargo run for the binaries of all packages.
-fn compile(packages: &[&Package]) -> Result<HashMap<String, PathBuf>, PkgError> {
-    let names: BTreeSet<String> = packages.iter().flat_map(|p| p.manifest.cargo.iter().cloned()).collect();
-    match packages.iter().find(|p| !p.manifest.cargo.is_empty()) {
-        Some(first) => Workspace::around(&first.dir)?.build(&names),
-        None => Ok(HashMap::new()),
+/// The binaries of packages, which are compiled.
+#[derive(Default)]
+struct Compiled {
+    workspace: Option<Workspace>,
+    crates: BTreeMap<String, Vec<String>>,
+}
+
+impl Compiled {
+    /// Those of these packages.
+    fn of<'p>(packages: impl Iterator<Item = &'p Package>) -> Result<Self, PkgError> {
+        let packages: Vec<&Package> = packages.filter(|package| !package.manifest.cargo.is_empty()).collect();
+        let Some(first) = packages.first() else { return Ok(Self::default()) };
+        let workspace = Workspace::around(&first.dir)?;
+        let crates =
+            workspace.crates_of(&packages.iter().flat_map(|p| p.manifest.cargo.iter().cloned()).collect())?;
+        Ok(Self { workspace: Some(workspace), crates })
+    }
+
+    /// Where each will be, by its name.
+    fn places(&self) -> HashMap<String, PathBuf> {
+        let Some(workspace) = &self.workspace else { return HashMap::new() };
+        self.crates.values().flatten().map(|name| (name.clone(), workspace.made(name))).collect()
+    }
+
+    /// Adds the steps that compile them, and says for each after which it is there.
+    fn steps<'a>(
+        &'a self,
+        steps: &mut Steps<'a, PkgError>,
+        shown: bool,
+        tell: &'a (dyn Fn(Told<'_>) + Sync),
+    ) -> HashMap<&'a str, Id> {
+        let (mut with, mut last) = (HashMap::new(), None);
+        let Some(workspace) = &self.workspace else { return with };
+        for (name, binaries) in &self.crates {
+            // One after the other: cargo locks the directory that it compiles in.
+            let step = steps.add(last.into_iter().collect(), move || {
+                tell(Told::Compiling(name));
+                let warnings = workspace.compile(name, binaries, shown)?;
+                tell(Told::Compiled(name, &warnings));
+                Ok(())
+            });
+            with.extend(binaries.iter().map(|binary| (binary.as_str(), step)));
+            last = Some(step);
+        }
+        with
     }
 }

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use serde::Deserialize;
 
@@ -102,25 +102,32 @@ impl Workspace {
         Ok(Sources { paths: paths.into_iter().collect(), recipe: Some(recipe) })
     }
 
-    /// Builds `binaries`, and returns where each is.
+    /// The crates that `binaries` are of, each with those of them that are its own.
+    ///
+    /// They are compiled crate by crate: what is built together shares the features of its dependencies, so that a binary
+    /// would depend on which others are wanted.
     ///
     /// # Errors
-    /// When cargo fails; what it said goes to the terminal.
-    pub fn build(&self, binaries: &BTreeSet<String>) -> Result<HashMap<String, PathBuf>, PkgError> {
-        let mut of_crate: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    /// When the workspace has no such binary.
+    pub fn crates_of(&self, binaries: &BTreeSet<String>) -> Result<BTreeMap<String, Vec<String>>, PkgError> {
+        let mut crates: BTreeMap<String, Vec<String>> = BTreeMap::new();
         for binary in binaries {
-            of_crate.entry(&self.crate_of(binary)?.name).or_default().push(binary);
+            crates.entry(self.crate_of(binary)?.name.clone()).or_default().push(binary.clone());
         }
-        // Crate by crate: what is built together shares the features of its dependencies, so that a binary would depend
-        // on which others are wanted.
-        for (name, binaries) in of_crate {
-            self.compile(name, &binaries)?;
-        }
-        let made = self.target.join(TARGET).join(PROFILE);
-        Ok(binaries.iter().map(|name| (name.clone(), made.join(name))).collect())
+        Ok(crates)
     }
 
-    fn compile(&self, name: &str, binaries: &[&str]) -> Result<(), PkgError> {
+    /// Where a binary is when it has been compiled.
+    #[must_use]
+    pub fn made(&self, binary: &str) -> PathBuf {
+        self.target.join(TARGET).join(PROFILE).join(binary)
+    }
+
+    /// Compiles binaries of a crate, and returns what cargo warns of. `shown`: it says on standard error what it does, instead.
+    ///
+    /// # Errors
+    /// When cargo fails.
+    pub fn compile(&self, name: &str, binaries: &[String], shown: bool) -> Result<String, PkgError> {
         let mut cargo = Command::new("cargo");
         cargo.current_dir(&self.root).args(["build", "--locked", "--profile", PROFILE, "--target", TARGET]);
         // Linked for one address: relocating a static-pie touches 250 kB in every process, and takes 300 kB of the file.
@@ -135,15 +142,21 @@ impl Workspace {
         for binary in binaries {
             cargo.args(["--bin", binary]);
         }
-        let status = cargo.status().map_err(|_| missing())?;
-        if status.success() {
-            return Ok(());
+        cargo.stdin(Stdio::null());
+        match shown {
+            true => cargo.stderr(Stdio::inherit()),
+            false => cargo.arg("--quiet").stderr(Stdio::piped()),
+        };
+        let out = cargo.output().map_err(|_| missing())?;
+        let said = String::from_utf8_lossy(&out.stderr).trim_end().to_owned();
+        if out.status.success() {
+            return Ok(said);
         }
         Err(PkgError::Command {
             doing: format!("compiling {}", binaries.join(", ")),
             command: format!("cargo build --profile {PROFILE} --package {name}"),
-            outcome: status.to_string(),
-            output: String::new(),
+            outcome: out.status.to_string(),
+            output: said,
         })
     }
 

@@ -164,9 +164,20 @@ pub enum PkgError {
     /// The cache refused.
     #[error(transparent)]
     Image(#[from] crate::image::ImageError),
+    /// Several packages failed that were built at the same time.
+    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
+    Several(Vec<PkgError>),
 }
 
 impl PkgError {
+    /// One error, or all of them as one.
+    pub(super) fn several(mut errors: Vec<Self>) -> Self {
+        match errors.len() {
+            1 => errors.remove(0),
+            _ => Self::Several(errors),
+        }
+    }
+
     /// For `map_err`: an I/O error with what was tried on which path.
     pub(crate) fn io(doing: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.into();

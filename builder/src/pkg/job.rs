@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use super::PkgError;
 use super::argument::Value;
@@ -22,14 +23,26 @@ use crate::output::write_saved;
 /// What builds of several packages have in common.
 pub(super) struct All<'a> {
     /// All packages, so that their images are known by their directories.
-    pub(super) packages: &'a [Package],
-    /// The binaries that `cargo` has made, by their names.
-    pub(super) binaries: &'a HashMap<String, PathBuf>,
-    pub(super) options: &'a BuildOptions,
-    pub(super) supply: Supply<'a>,
+    packages: &'a [Package],
+    /// Where the binaries are that `cargo` makes, by their names.
+    binaries: &'a HashMap<String, PathBuf>,
+    options: &'a BuildOptions,
+    supply: Supply<'a>,
+    /// Held by builds that can't go on side by side.
+    turn: Mutex<()>,
 }
 
-impl All<'_> {
+impl<'a> All<'a> {
+    /// Builds of `packages`.
+    pub(super) fn new(
+        packages: &'a [Package],
+        binaries: &'a HashMap<String, PathBuf>,
+        options: &'a BuildOptions,
+        supply: Supply<'a>,
+    ) -> Self {
+        Self { packages, binaries, options, supply, turn: Mutex::default() }
+    }
+
     /// Builds a package for one architecture, into the cache.
     pub(super) fn build(&self, package: &Package, arch: &str) -> Result<(), PkgError> {
         let cache = self.supply.cache;
@@ -40,6 +53,9 @@ impl All<'_> {
         let dockerfile = std::fs::read_to_string(&file).map_err(PkgError::io("reading", &file))?;
         let out = scratch.path().join("image");
         let driver = driver::choose(&self.options.workers, arch, &self.options.host);
+        // What one that has panicked leaves is not shared.
+        let turn = || self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        let _turn = (!driver.builds_side_by_side()).then(turn);
         let bases = self.bases(package, arch, &dockerfile, &*driver)?;
         let images = scratch.path().join("images");
         std::os::unix::fs::symlink(cache.dir(), &images).map_err(PkgError::io("making", &images))?;

@@ -15,6 +15,7 @@
 //! | [`facts`] | what every build is told about the package: arguments and labels |
 //! | [`driver`] | who runs the Dockerfile |
 //! | [`statement`] | which software an image has, as a statement about it |
+//! | `steps` | what waits for what, and several of them at the same time |
 //! | [`job`] | one package for one architecture: context, driver, cache |
 //! | [`build`] | all of it together |
 //! | [`publish`] | from the cache to a registry, and releases |
@@ -38,6 +39,7 @@ pub mod statement;
 
 mod error;
 mod scratch;
+mod steps;
 
 pub use error::PkgError;
 pub use graph::Resolver;

@@ -34,6 +34,7 @@ fn what_is_wrong_with_a_package_is_told() {
         (&["outside"], "absent"),
         (&["--builders", "arm64=x", "arm"], "names no builder"),
         (&["--release", "1", "arm"], "add --push"),
+        (&["--progress", "plain", "--jobs", "2", "arm"], "shows one build at a time"),
         (&["--builder-config", "absent.toml", "arm"], "no file absent.toml"),
     ] {
         let text = workshop.fails(&[&["build"], args].concat());
@@ -53,6 +54,7 @@ fn options_that_make_no_sense_are_refused() {
         (&["--registry-creds", "host=user:secret", "."], "everybody who lists processes sees it"),
         (&["--sbom-scanner", "image", "."], "runs no scanner"),
         (&["--dockerfile", "../Dockerfile", "."], "outside the package"),
+        (&["--jobs", "0", "."], "0 is not in 1..=256"),
     ] {
         let output = workshop.command(&[&["build"], args].concat()).output().unwrap();
         assert_eq!(output.status.code(), Some(2), "{args:?}");

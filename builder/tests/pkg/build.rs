@@ -1,12 +1,16 @@
 //! From a directory to an image in the cache, by buildah.
 
+use std::io::Write;
 use std::net::TcpListener;
+use std::process::Stdio;
+use std::sync::mpsc;
+use std::time::Duration;
 
 use serde_json::Value;
 
 use crate::registries::images::Image;
 use crate::registries::real::Registry;
-use crate::workshop::Workshop;
+use crate::workshop::{Workshop, failure};
 
 /// The statement about an image that goes with it in its index.
 fn statement(workshop: &Workshop, index: &Value, image: &Value) -> Value {
@@ -167,4 +171,56 @@ fn a_build_reaches_the_network_only_where_its_manifest_says_so() {
     workshop.works(&["build", "a"]);
     let said = workshop.fails(&["build", "--force", "--nonetwork", "a"]);
     assert!(said.contains("reaching out"), "{said}");
+}
+
+#[test]
+fn packages_that_do_not_need_each_other_are_built_at_the_same_time_and_what_was_on_its_way_stays() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let workshop = Workshop::new();
+    // Each says its name, and ends when it is told how.
+    for name in ["a", "b"] {
+        let script =
+            format!("exec 3<>/dev/tcp/127.0.0.1/{port} && echo {name} >&3 && read -r code <&3 && exit $code");
+        workshop.write(&format!("{name}/build.yml"), format!("image: {name}\norg: acme\nnetwork: true\n"));
+        workshop.write(
+            &format!("{name}/Dockerfile"),
+            format!("FROM scratch\nCOPY root/ /\nRUN [\"/bin/bash\", \"-c\", \"{script}\"]\n"),
+        );
+        workshop.add_shell(name);
+    }
+    workshop.write("never/build.yml", "image: never\norg: acme\nbuildArgs: [A=@pkg:../a]\n");
+    workshop.write("never/Dockerfile", "ARG A\nFROM ${A}\n");
+    workshop.commit();
+
+    let mut command = workshop.command(&["build", "--jobs", "2", "a", "b", "never"]);
+    let mut builds = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let (sender, met) = mpsc::channel();
+    std::thread::spawn(move || {
+        for _ in 0..2 {
+            let (connection, _) = listener.accept().unwrap();
+            // Nobody listens any more when the test has failed.
+            sender.send(connection).ok();
+        }
+    });
+    let mut there = Vec::new();
+    for _ in 0..2 {
+        let Ok(connection) = met.recv_timeout(Duration::from_secs(120)) else {
+            builds.kill().unwrap();
+            panic!("only {} build was begun: {:?}", there.len(), builds.wait_with_output().unwrap());
+        };
+        there.push(connection);
+    }
+    for connection in &mut there {
+        let mut name = [0; 1];
+        std::io::Read::read_exact(connection, &mut name).unwrap();
+        writeln!(connection, "{}", u8::from(name == *b"a")).unwrap();
+    }
+    let output = builds.wait_with_output().unwrap();
+    let said = failure(&output, &["build"]);
+    assert!(said.contains("building acme/a:") && !said.contains("building acme/never"), "{said}");
+    let built = String::from_utf8(output.stdout).unwrap();
+    assert!(built.starts_with("acme/b:") && built.lines().count() == 1, "{built}");
+    assert_eq!(workshop.works(&["build", "b"]), "", "it is in the cache");
+    assert_eq!(workshop.litter(), [""; 0]);
 }

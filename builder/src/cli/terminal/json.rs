@@ -2,7 +2,7 @@
 //!
 //! | `event` | members besides |
 //! |---|---|
-//! | `start` | `work` (`pull`, `push`, `verify`, `assemble`, `write`, `package`, `upload`), `name` |
+//! | `start` | `work` (`pull`, `push`, `verify`, `assemble`, `write`, `compile`, `package`, `upload`), `name` |
 //! | `progress` | `work`, `name`, `bytes`, `total`; at most five a second, and the last one |
 //! | `done` | `work`, `name`; `bytes`, `digest` where there are such |
 //! | `result` | `path`: a file that was written |

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use super::naming::Naming;
 use crate::cli::{Context, Outcome, SUCCESS, host_arch};
 use crate::event::{Event, Work};
-use crate::pkg::build::{self, BuildOptions, Existing, Outcome as Became};
+use crate::pkg::build::{self, BuildOptions, Existing, Outcome as Became, Told};
 use crate::pkg::depends::Supply;
 use crate::pkg::graph::Package;
 use crate::pkg::{argument, graph, job, publish};
@@ -18,6 +18,9 @@ type Failure = Box<dyn std::error::Error + Send + Sync>;
 type Group = (Vec<PathBuf>, Vec<String>);
 /// A package's name, and what it is released as.
 type Release = (String, Option<String>);
+
+/// Most packages that are built at the same time.
+const MAX_JOBS: i64 = 256;
 
 #[derive(Debug, clap::Args)]
 pub struct Options {
@@ -86,9 +89,13 @@ pub struct Options {
           default_missing_value = "true", action = clap::ArgAction::Set)]
     manifest: bool,
 
-    /// `plain` shows what builds print while they go on
+    /// `plain` shows what builds print while they go on, and builds one package at a time
     #[arg(long, value_name = "HOW", default_value = "auto", value_parser = ["auto", "plain", "tty"])]
     progress: String,
+
+    /// How many packages that do not need each other are built at the same time [default: as there are processors]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=MAX_JOBS))]
+    jobs: Option<u16>,
 
     /// Build nothing, and print the commands that builds with Docker would be
     #[arg(long)]
@@ -180,7 +187,20 @@ fn build_options(options: &Options, naming: &Naming, push: bool) -> Result<Build
         precache: options.precache_images,
         ssh: options.ssh.clone(),
         shown: options.progress == "plain",
+        jobs: jobs(options)?,
     })
+}
+
+/// How many packages are built at the same time: what two builds print could not be told apart.
+fn jobs(options: &Options) -> Result<usize, Failure> {
+    match (options.jobs, options.progress == "plain") {
+        (Some(2..), true) => {
+            Err("--progress plain shows one build at a time; leave it out, or say --jobs 1".into())
+        }
+        (Some(jobs), _) => Ok(jobs.into()),
+        (None, true) => Ok(1),
+        (None, false) => Ok(std::thread::available_parallelism().map_or(1, std::num::NonZero::get)),
+    }
 }
 
 /// Which packages are built for what. Where platforms are skipped, each package says itself which it has.
@@ -227,32 +247,48 @@ fn build(
 ) -> Result<Vec<Package>, Failure> {
     let mut said = Ok(());
     let several = how.arches.len() > 1;
-    let packages = build::build(dirs, how, supply, &mut |package, arch, outcome| {
-        let name = match several {
-            true => format!("{} for linux/{arch}", package.reference),
-            false => package.reference.clone(),
-        };
-        let (work, bytes, digest) = (Work::Package, None, None);
-        match outcome {
-            // What builds it says so on the terminal itself.
-            Became::Building => {
-                context.terminal.tell(Event::Started { work, name: &name });
-                context.terminal.clear();
+    let packages = build::build(dirs, how, supply, &mut |told| match told {
+        Told::Compiling(name) => started(Work::Compile, name, how, context),
+        Told::Compiled(name, warnings) => {
+            finished(Work::Compile, name, context);
+            if !warnings.is_empty() {
+                context.terminal.note(warnings);
             }
-            Became::Cached => context.terminal.detail(format_args!("{name} is in the cache")),
-            Became::Pulled => context.terminal.detail(format_args!("{name} is in the cache now")),
-            Became::Published => context.terminal.detail(format_args!("{name} is in the registry")),
-            Became::Built => {
-                context.terminal.tell(Event::Finished { work, name: &name, bytes, digest });
-                // Each is told once, when it is there for all.
-                if how.arches.last().is_some_and(|last| last == arch) && said.is_ok() {
-                    said = context.terminal.print(&package.reference);
+        }
+        Told::Package(package, arch, outcome) => {
+            let name = match several {
+                true => format!("{} for linux/{arch}", package.reference),
+                false => package.reference.clone(),
+            };
+            match outcome {
+                Became::Building => started(Work::Package, &name, how, context),
+                Became::Cached => context.terminal.detail(format_args!("{name} is in the cache")),
+                Became::Pulled => context.terminal.detail(format_args!("{name} is in the cache now")),
+                Became::Published => context.terminal.detail(format_args!("{name} is in the registry")),
+                Became::Built => {
+                    finished(Work::Package, &name, context);
+                    // Each is told once, when it is there for all.
+                    if how.arches.last().is_some_and(|last| last == arch) && said.is_ok() {
+                        said = context.terminal.print(&package.reference);
+                    }
                 }
             }
         }
     })?;
     said?;
     Ok(packages)
+}
+
+fn started(work: Work, name: &str, how: &BuildOptions, context: &Context) {
+    context.terminal.tell(Event::Started { work, name });
+    // What does it says so on the terminal itself.
+    if how.shown {
+        context.terminal.clear();
+    }
+}
+
+fn finished(work: Work, name: &str, context: &Context) {
+    context.terminal.tell(Event::Finished { work, name, bytes: None, digest: None });
 }
 
 fn push_one(

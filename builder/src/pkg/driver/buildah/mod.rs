@@ -32,6 +32,10 @@ impl Driver for Buildah {
         "buildah"
     }
 
+    fn builds_side_by_side(&self) -> bool {
+        true
+    }
+
     fn build(&self, job: &Job<'_>, out: &Path) -> Result<(), PkgError> {
         let store = Store::open(self.foreign.as_deref())?;
         let mut used = Used::default();

@@ -12,7 +12,7 @@ const SHORTEST: usize = 11;
 const LONGEST: usize = 64;
 /// Behind the name of a build that failed: what the last one that did not has used is used by the next one, too.
 const FAILED: &str = "~failed";
-/// Before the number of the process that is writing a note.
+/// Before the number of the process that is writing a note, and the note's name.
 const UNFINISHED: &str = ".new-";
 
 /// Images, each by its id or the beginning of that.
@@ -56,7 +56,8 @@ impl Used {
         let [good, failed] = files(notes, reference);
         let path = if succeeded { &good } else { &failed };
         // Whole or not at all: half a note would cost what was not noted.
-        let new = notes.join(format!("{UNFINISHED}{}", std::process::id()));
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let new = notes.join(format!("{UNFINISHED}{}-{name}", std::process::id()));
         let text: String = self.0.iter().map(|id| format!("{id}\n")).collect();
         fs::write(&new, text).map_err(PkgError::io("writing", &new))?;
         fs::rename(&new, path).map_err(PkgError::io("renaming to", path))?;

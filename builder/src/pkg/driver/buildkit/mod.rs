@@ -39,6 +39,12 @@ impl Driver for BuildKit {
         "BuildKit"
     }
 
+    fn builds_side_by_side(&self) -> bool {
+        // An engine is lent images, and they are taken from it when the build is done that they were lent for. BuildKit runs
+        // the stages of one build side by side itself.
+        false
+    }
+
     fn build(&self, job: &Job<'_>, out: &Path) -> Result<(), PkgError> {
         match worker::find(&self.builder, out)? {
             Worker::Engine(engine) => engine.build(job, out),
