@@ -5,53 +5,46 @@ use std::fmt::Display;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use crate::flags::{Flag, FlagError, Parsed};
+use crate::flags::{self, Flag, FlagError, Parsed};
 
-/// A command by its name, with what `-h` prints.
+/// A command by its name, with the flags that it knows and what `-h` prints.
 #[derive(Debug, Clone, Copy)]
 pub struct Command {
     /// Its name, before each of its messages.
     pub name: &'static str,
     /// How it is called.
     pub usage: &'static str,
-}
-
-/// Why a command line was refused, or that help was asked for.
-pub trait Refusal: Display {
-    /// What was wrong with its flags, if that is it.
-    fn flag(&self) -> Option<&FlagError>;
+    /// Its flags, without `-h`.
+    pub flags: &'static [Flag],
 }
 
 impl Command {
-    /// Reads `arguments` with `parse` and does what they say with `run`.
+    /// Reads the flags among `arguments`, has `options` make of them what is asked for, and does that with `run`.
     ///
     /// | exit code | meaning |
     /// | --- | --- |
     /// | 0 | done, or help was asked for |
     /// | 1 | `run` failed |
     /// | 2 | the command line is wrong |
-    pub fn main<A, O, U, E>(
+    pub fn main<O, U: Display, E: Display>(
         self,
-        arguments: A,
-        parse: impl FnOnce(A) -> Result<O, U>,
+        arguments: impl IntoIterator<Item = OsString>,
+        options: impl FnOnce(Parsed) -> Result<O, U>,
         run: impl FnOnce(&O) -> Result<(), E>,
-    ) -> ExitCode
-    where
-        A: IntoIterator<Item = OsString>,
-        U: Refusal,
-        E: Display,
-    {
-        let Self { name, usage } = self;
-        let options = match parse(arguments) {
-            Ok(options) => options,
-            Err(refusal) if refusal.flag() == Some(&FlagError::Help) => {
+    ) -> ExitCode {
+        let Self { name, usage, flags } = self;
+        let refuse = |why: &dyn Display| {
+            eprintln!("{name}: {why}\n\n{usage}");
+            ExitCode::from(2)
+        };
+        let options = match flags::parse(flags, arguments).map(options) {
+            Ok(Ok(options)) => options,
+            Ok(Err(refusal)) => return refuse(&refusal),
+            Err(FlagError::Help) => {
                 print!("{usage}");
                 return ExitCode::SUCCESS;
             }
-            Err(refusal) => {
-                eprintln!("{name}: {refusal}\n\n{usage}");
-                return ExitCode::from(2);
-            }
+            Err(error) => return refuse(&error),
         };
         match run(&options) {
             Ok(()) => ExitCode::SUCCESS,
@@ -70,14 +63,19 @@ pub const WAIT: Flag = Flag { name: "wait", takes_value: true };
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Patience(Option<u64>);
 
+/// What `-wait` says is no sensible number of seconds.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("-wait {0}: is a number of seconds from 0 to 3600")]
+pub struct NotSeconds(pub String);
+
 impl Patience {
     /// Reads `-wait`.
-    pub fn read(parsed: &Parsed) -> Result<Self, FlagError> {
+    pub fn read(parsed: &Parsed) -> Result<Self, NotSeconds> {
         match parsed.value(WAIT.name) {
             None => Ok(Self(None)),
             Some(text) => match text.parse() {
                 Ok(seconds @ 0..=3600) => Ok(Self(Some(seconds))),
-                _ => Err(FlagError::NotSeconds(WAIT.name, text.to_owned())),
+                _ => Err(NotSeconds(text.to_owned())),
             },
         }
     }
@@ -96,30 +94,19 @@ impl Patience {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::flags::parse;
 
-    #[derive(Debug, thiserror::Error)]
-    #[error(transparent)]
-    struct Refused(#[from] FlagError);
+    const COMMAND: Command = Command { name: "test", usage: "usage: test\n", flags: &[WAIT] };
 
-    impl Refusal for Refused {
-        fn flag(&self) -> Option<&FlagError> {
-            Some(&self.0)
-        }
+    fn words(line: &str) -> impl Iterator<Item = OsString> {
+        line.split_whitespace().map(OsString::from)
     }
 
-    fn patience(line: &str) -> Result<Patience, FlagError> {
-        Patience::read(&parse(&[WAIT], line.split_whitespace().map(OsString::from))?)
+    fn patience(line: &str) -> Result<Patience, NotSeconds> {
+        Patience::read(&flags::parse(COMMAND.flags, words(line)).unwrap())
     }
 
     #[test]
     fn the_exit_code_tells_a_wrong_command_line_from_a_failure() {
-        let command = Command { name: "test", usage: "usage: test\n" };
-        let code = |line: &str, result: Result<(), &str>| {
-            let words: Vec<OsString> = line.split_whitespace().map(OsString::from).collect();
-            let parse = |words| Ok::<_, Refused>(Patience::read(&parse(&[WAIT], words)?)?);
-            command.main(words, parse, |_| result)
-        };
         for (line, result, expected) in [
             ("", Ok(()), ExitCode::SUCCESS),
             ("", Err("no"), ExitCode::FAILURE),
@@ -127,7 +114,8 @@ mod tests {
             ("-x", Ok(()), ExitCode::from(2)),
             ("-wait x", Ok(()), ExitCode::from(2)),
         ] {
-            assert_eq!(code(line, result), expected, "{line}");
+            let code = COMMAND.main(words(line), |parsed| Patience::read(&parsed), |_| result);
+            assert_eq!(code, expected, "{line}");
         }
     }
 
@@ -138,7 +126,7 @@ mod tests {
         for (text, line) in
             [("soon", "-wait soon"), ("3601", "-wait=3601"), ("-1", "-wait -1"), ("", "-wait=")]
         {
-            assert_eq!(patience(line), Err(FlagError::NotSeconds("wait", text.to_owned())), "{line}");
+            assert_eq!(patience(line), Err(NotSeconds(text.to_owned())), "{line}");
         }
     }
 }

@@ -29,9 +29,6 @@ pub enum FlagError {
     /// A switch got something other than true or false.
     #[error("-{0}={1}: is true or false")]
     NotABool(&'static str, String),
-    /// A value is not a sensible number of seconds.
-    #[error("-{0} {1}: is a number of seconds from 0 to 3600")]
-    NotSeconds(&'static str, String),
     /// An argument is not UTF-8.
     #[error("{0:?}: is not UTF-8")]
     NotUtf8(OsString),

@@ -1,9 +1,7 @@
 //! The command line of `crypto`.
 
-use std::ffi::OsString;
-
-use lk_command::command::{Patience, Refusal, WAIT};
-use lk_command::flags::{self, Flag, FlagError};
+use lk_command::command::{NotSeconds, Patience, WAIT};
+use lk_command::flags::{Flag, Parsed};
 
 /// What `-h` prints.
 pub const USAGE: &str = "\
@@ -24,7 +22,8 @@ const KEYS: &str = "/etc/dm-crypt/";
 /// Longest name, in bytes (`DM_NAME_LEN`, linux/dm-ioctl.h).
 const LONGEST: usize = 127;
 
-const FLAGS: &[Flag] = &[
+/// Its flags.
+pub const FLAGS: &[Flag] = &[
     Flag { name: "l", takes_value: false },
     Flag { name: "luks", takes_value: false },
     Flag { name: "k", takes_value: true },
@@ -53,9 +52,9 @@ pub struct Options {
 /// Why the command line was refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum UsageError {
-    /// A flag is wrong.
+    /// `-wait` is no number of seconds.
     #[error(transparent)]
-    Flag(#[from] FlagError),
+    Wait(#[from] NotSeconds),
     /// Too few or too many arguments.
     #[error("name the mapping and its device, and nothing else")]
     Arguments,
@@ -66,21 +65,11 @@ pub enum UsageError {
     Name(String),
 }
 
-impl Refusal for UsageError {
-    fn flag(&self) -> Option<&FlagError> {
-        match self {
-            Self::Flag(error) => Some(error),
-            _ => None,
-        }
-    }
-}
-
-/// Reads the command line, without the program's name.
+/// What a command line asks for.
 ///
 /// # Errors
 /// [`UsageError`] says what is wrong with it.
-pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Options, UsageError> {
-    let parsed = flags::parse(FLAGS, arguments)?;
+pub fn options(parsed: Parsed) -> Result<Options, UsageError> {
     let key = parsed.value("key-file").or(parsed.value("k")).filter(|key| !key.is_empty()).unwrap_or("key");
     let key = if key.starts_with('/') { key.to_owned() } else { format!("{KEYS}{key}") };
     let luks = parsed.is_set("l") || parsed.is_set("luks");
@@ -102,10 +91,14 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Options, U
 
 #[cfg(test)]
 mod tests {
+    use std::ffi::OsString;
+
+    use lk_command::flags;
+
     use super::*;
 
     fn read(line: &str) -> Result<Options, UsageError> {
-        parse(line.split_whitespace().map(OsString::from))
+        options(flags::parse(FLAGS, line.split_whitespace().map(OsString::from)).unwrap())
     }
 
     #[test]

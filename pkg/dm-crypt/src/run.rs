@@ -110,7 +110,7 @@ fn advice(errno: Errno) -> &'static str {
 /// | 1 | it is not open |
 /// | 2 | the command line is wrong |
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
-    Command { name: "crypto", usage: cli::USAGE }.main(arguments, cli::parse, run)
+    Command { name: "crypto", usage: cli::USAGE, flags: cli::FLAGS }.main(arguments, cli::options, run)
 }
 
 fn run(options: &Options) -> Result<(), CryptError> {

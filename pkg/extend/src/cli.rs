@@ -1,9 +1,7 @@
 //! The command line of `extend`.
 
-use std::ffi::OsString;
-
-use lk_command::command::{Patience, Refusal, WAIT};
-use lk_command::flags::{self, Flag, FlagError};
+use lk_command::command::{NotSeconds, Patience, WAIT};
+use lk_command::flags::{Flag, Parsed};
 
 use crate::grow::Fs;
 
@@ -20,7 +18,8 @@ usage: extend [-type ext4|btrfs|xfs] [-stop-on-error=true|false] [-wait SECONDS]
   -verbose        say which disks were looked at, and each step
 ";
 
-const FLAGS: &[Flag] = &[
+/// Its flags.
+pub const FLAGS: &[Flag] = &[
     Flag { name: "type", takes_value: true },
     Flag { name: "stop-on-error", takes_value: false },
     WAIT,
@@ -45,29 +44,19 @@ pub struct Options {
 /// Why the command line was refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum UsageError {
-    /// A flag is wrong.
+    /// `-wait` is no number of seconds.
     #[error(transparent)]
-    Flag(#[from] FlagError),
+    Wait(#[from] NotSeconds),
     /// `-type` names a file system that does not grow here.
     #[error("-type {0}: is ext4, btrfs or xfs")]
     Type(String),
 }
 
-impl Refusal for UsageError {
-    fn flag(&self) -> Option<&FlagError> {
-        match self {
-            Self::Flag(error) => Some(error),
-            Self::Type(_) => None,
-        }
-    }
-}
-
-/// Reads the command line, without the program's name.
+/// What a command line asks for.
 ///
 /// # Errors
 /// [`UsageError`] says what is wrong with it.
-pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Options, UsageError> {
-    let parsed = flags::parse(FLAGS, arguments)?;
+pub fn options(parsed: Parsed) -> Result<Options, UsageError> {
     let fs = match parsed.value("type") {
         None | Some("") => None,
         Some(name) => Some(Fs::by_name(name).ok_or_else(|| UsageError::Type(name.to_owned()))?),
@@ -83,10 +72,14 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Options, U
 
 #[cfg(test)]
 mod tests {
+    use std::ffi::OsString;
+
+    use lk_command::flags;
+
     use super::*;
 
     fn read(line: &str) -> Result<Options, UsageError> {
-        parse(line.split_whitespace().map(OsString::from))
+        options(flags::parse(FLAGS, line.split_whitespace().map(OsString::from)).unwrap())
     }
 
     #[test]

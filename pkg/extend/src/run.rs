@@ -62,7 +62,7 @@ pub enum ExtendError {
 /// | 1 | one is not |
 /// | 2 | the command line is wrong |
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
-    Command { name: "extend", usage: cli::USAGE }.main(arguments, cli::parse, run)
+    Command { name: "extend", usage: cli::USAGE, flags: cli::FLAGS }.main(arguments, cli::options, run)
 }
 
 fn run(options: &Options) -> Result<(), ExtendError> {

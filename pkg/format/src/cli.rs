@@ -1,9 +1,7 @@
 //! The command line of `format`.
 
-use std::ffi::OsString;
-
-use lk_command::command::{Patience, Refusal, WAIT};
-use lk_command::flags::{self, Flag, FlagError};
+use lk_command::command::{NotSeconds, Patience, WAIT};
+use lk_command::flags::{Flag, Parsed};
 
 use crate::mkfs::FsType;
 use crate::table::TableKind;
@@ -23,7 +21,8 @@ usage: format [-force] [-label L] [-type ext4|btrfs|xfs] [-partition dos|gpt] [-
   -verbose    say which disks were looked at, and each step
 ";
 
-const FLAGS: &[Flag] = &[
+/// Its flags.
+pub const FLAGS: &[Flag] = &[
     Flag { name: "force", takes_value: false },
     Flag { name: "label", takes_value: true },
     Flag { name: "type", takes_value: true },
@@ -54,9 +53,9 @@ pub struct Options {
 /// Why the command line was refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum UsageError {
-    /// A flag is wrong.
+    /// `-wait` is no number of seconds.
     #[error(transparent)]
-    Flag(#[from] FlagError),
+    Wait(#[from] NotSeconds),
     /// `-type` names a file system that is not offered.
     #[error("-type {0}: is ext4, btrfs or xfs")]
     Type(String),
@@ -76,18 +75,8 @@ pub enum UsageError {
     TooMany(String),
 }
 
-impl Refusal for UsageError {
-    fn flag(&self) -> Option<&FlagError> {
-        match self {
-            Self::Flag(error) => Some(error),
-            _ => None,
-        }
-    }
-}
-
-/// Reads the command line, without the program's name.
-pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Options, UsageError> {
-    let parsed = flags::parse(FLAGS, arguments)?;
+/// What a command line asks for.
+pub fn options(parsed: Parsed) -> Result<Options, UsageError> {
     let fs = match parsed.value("type") {
         None | Some("" | "ext4") => FsType::Ext4,
         Some("btrfs") => FsType::Btrfs,
@@ -121,10 +110,14 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Options, U
 
 #[cfg(test)]
 mod tests {
+    use std::ffi::OsString;
+
+    use lk_command::flags;
+
     use super::*;
 
     fn read(line: &str) -> Result<Options, UsageError> {
-        parse(line.split_whitespace().map(OsString::from))
+        options(flags::parse(FLAGS, line.split_whitespace().map(OsString::from)).unwrap())
     }
 
     #[test]

@@ -85,7 +85,7 @@ pub enum FormatError {
 /// | 1 | what was asked for could not be done |
 /// | 2 | the command line is wrong |
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
-    Command { name: "format", usage: cli::USAGE }.main(arguments, cli::parse, run)
+    Command { name: "format", usage: cli::USAGE, flags: cli::FLAGS }.main(arguments, cli::options, run)
 }
 
 fn run(options: &Options) -> Result<(), FormatError> {

@@ -8,8 +8,8 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::process::ExitCode;
 use std::time::{Duration, SystemTime};
 
-use lk_command::command::{Command, Refusal};
-use lk_command::flags::{self, FlagError};
+use lk_command::command::Command;
+use lk_command::flags::Parsed;
 use lk_command::signals::{Ending, Woken};
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
@@ -28,21 +28,8 @@ const PATH: &str = "/dev/kmsg";
 const LONGEST: usize = 8192;
 
 #[derive(Debug, thiserror::Error)]
-enum UsageError {
-    #[error(transparent)]
-    Flag(#[from] FlagError),
-    #[error("{0:?}: is one argument too many")]
-    TooMany(String),
-}
-
-impl Refusal for UsageError {
-    fn flag(&self) -> Option<&FlagError> {
-        match self {
-            Self::Flag(error) => Some(error),
-            Self::TooMany(_) => None,
-        }
-    }
-}
+#[error("{0:?}: is one argument too many")]
+struct TooMany(String);
 
 /// Why it ended.
 #[derive(Debug, thiserror::Error)]
@@ -67,14 +54,11 @@ enum KmsgError {
 /// | 1 | the kernel's log cannot be read |
 /// | 2 | the command line is wrong |
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
-    Command { name: "kmsg", usage: USAGE }.main(arguments, parse, |()| run())
+    Command { name: "kmsg", usage: USAGE, flags: &[] }.main(arguments, nothing, |()| run())
 }
 
-fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<(), UsageError> {
-    match flags::parse(&[], arguments)?.positional.into_iter().next() {
-        None => Ok(()),
-        Some(extra) => Err(UsageError::TooMany(extra)),
-    }
+fn nothing(parsed: Parsed) -> Result<(), TooMany> {
+    parsed.positional.into_iter().next().map_or(Ok(()), |extra| Err(TooMany(extra)))
 }
 
 fn run() -> Result<(), KmsgError> {

@@ -5,8 +5,8 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use lk_command::command::{Command, Refusal};
-use lk_command::flags::{self, Flag, FlagError};
+use lk_command::command::Command;
+use lk_command::flags::{Flag, Parsed};
 
 use crate::query::{self, Messages, Mode, QueryError, SOCKET};
 
@@ -27,21 +27,8 @@ const FLAGS: &[Flag] = &[
 ];
 
 #[derive(Debug, thiserror::Error)]
-enum UsageError {
-    #[error(transparent)]
-    Flag(#[from] FlagError),
-    #[error("{0:?}: there are no arguments but flags")]
-    Argument(String),
-}
-
-impl Refusal for UsageError {
-    fn flag(&self) -> Option<&FlagError> {
-        match self {
-            Self::Flag(error) => Some(error),
-            Self::Argument(_) => None,
-        }
-    }
-}
+#[error("{0:?}: there are no arguments but flags")]
+struct Argument(String);
 
 #[derive(Debug, thiserror::Error)]
 enum ReadError {
@@ -59,13 +46,12 @@ enum ReadError {
 /// | 1 | nobody tells logs |
 /// | 2 | the command line is wrong |
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
-    Command { name: "logread", usage: USAGE }.main(arguments, parse, run)
+    Command { name: "logread", usage: USAGE, flags: FLAGS }.main(arguments, options, run)
 }
 
-fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<(Mode, PathBuf), UsageError> {
-    let parsed = flags::parse(FLAGS, arguments)?;
+fn options(parsed: Parsed) -> Result<(Mode, PathBuf), Argument> {
     if let Some(argument) = parsed.positional.first() {
-        return Err(UsageError::Argument(argument.clone()));
+        return Err(Argument(argument.clone()));
     }
     let mode = match (parsed.is_set("F"), parsed.is_set("f")) {
         (true, _) => Mode::DumpAndFollow,
@@ -94,7 +80,13 @@ fn run((mode, socket): &(Mode, PathBuf)) -> Result<(), ReadError> {
 
 #[cfg(test)]
 mod tests {
+    use lk_command::flags;
+
     use super::*;
+
+    fn read(line: &str) -> Result<(Mode, PathBuf), Argument> {
+        options(flags::parse(FLAGS, line.split_whitespace().map(OsString::from)).unwrap())
+    }
 
     #[test]
     fn linuxkits_command_lines_are_understood() {
@@ -104,9 +96,9 @@ mod tests {
             ("-F", Mode::DumpAndFollow),
             ("-f -F", Mode::DumpAndFollow),
         ] {
-            let (mode, socket) = parse(line.split_whitespace().map(OsString::from)).unwrap();
+            let (mode, socket) = read(line).unwrap();
             assert_eq!((mode, socket), (wanted, SOCKET.into()), "{line}");
         }
-        assert!(parse(["x".into()]).is_err());
+        assert!(read("x").is_err());
     }
 }

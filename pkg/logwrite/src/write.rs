@@ -8,8 +8,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use lk_command::command::{Command, Refusal};
-use lk_command::flags::{self, Flag, FlagError, Parsed};
+use lk_command::command::Command;
+use lk_command::flags::{Flag, Parsed};
 use lk_command::signals::{Ending, Woken};
 
 use crate::file::{Limits, LogFile};
@@ -48,21 +48,10 @@ struct Options {
 
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 enum UsageError {
-    #[error(transparent)]
-    Flag(#[from] FlagError),
     #[error("-{0} {1}: is a number from {2} to {3}")]
     Number(&'static str, String, u64, u64),
     #[error("{0:?}: there are no arguments but flags")]
     Argument(String),
-}
-
-impl Refusal for UsageError {
-    fn flag(&self) -> Option<&FlagError> {
-        match self {
-            Self::Flag(error) => Some(error),
-            Self::Number(..) | Self::Argument(_) => None,
-        }
-    }
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -83,11 +72,10 @@ enum WriteError {
 /// | 1 | nobody tells it logs, or the directory cannot be made |
 /// | 2 | the command line is wrong |
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
-    Command { name: "logwrite", usage: USAGE }.main(arguments, parse, run)
+    Command { name: "logwrite", usage: USAGE, flags: FLAGS }.main(arguments, options, run)
 }
 
-fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Options, UsageError> {
-    let parsed = flags::parse(FLAGS, arguments)?;
+fn options(parsed: Parsed) -> Result<Options, UsageError> {
     if let Some(argument) = parsed.positional.first() {
         return Err(UsageError::Argument(argument.clone()));
     }
@@ -178,10 +166,12 @@ impl Logs<'_> {
 
 #[cfg(test)]
 mod tests {
+    use lk_command::flags;
+
     use super::*;
 
     fn read(line: &str) -> Result<Options, UsageError> {
-        parse(line.split_whitespace().map(OsString::from))
+        options(flags::parse(FLAGS, line.split_whitespace().map(OsString::from)).unwrap())
     }
 
     #[test]

@@ -1,9 +1,6 @@
 //! The command line of `loopy`.
 
-use std::ffi::OsString;
-
-use lk_command::command::Refusal;
-use lk_command::flags::{self, Flag, FlagError};
+use lk_command::flags::{Flag, Parsed};
 
 /// What `-h` prints.
 pub const USAGE: &str = "\
@@ -22,7 +19,8 @@ const SIZE: u64 = 10;
 /// The largest size, in MiB: 16 TiB, which is ext4's largest file.
 const LARGEST: u64 = 1 << 24;
 
-const FLAGS: &[Flag] = &[
+/// Its flags.
+pub const FLAGS: &[Flag] = &[
     Flag { name: "c", takes_value: false },
     Flag { name: "create", takes_value: false },
     Flag { name: "s", takes_value: true },
@@ -47,9 +45,6 @@ pub struct Options {
 /// Why the command line was refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum UsageError {
-    /// A flag is wrong.
-    #[error(transparent)]
-    Flag(#[from] FlagError),
     /// The size is none.
     #[error("--size {0}: is a number of MiB from 1 to {LARGEST}")]
     NotASize(String),
@@ -61,21 +56,11 @@ pub enum UsageError {
     TooMany(String),
 }
 
-impl Refusal for UsageError {
-    fn flag(&self) -> Option<&FlagError> {
-        match self {
-            Self::Flag(error) => Some(error),
-            _ => None,
-        }
-    }
-}
-
-/// Reads the command line, without the program's name.
+/// What a command line asks for.
 ///
 /// # Errors
 /// [`UsageError`] says what is wrong with it.
-pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Options, UsageError> {
-    let parsed = flags::parse(FLAGS, arguments)?;
+pub fn options(parsed: Parsed) -> Result<Options, UsageError> {
     let size = match parsed.value("size").or(parsed.value("s")) {
         None => SIZE,
         Some(text) => match text.parse() {
@@ -96,10 +81,14 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Options, U
 
 #[cfg(test)]
 mod tests {
+    use std::ffi::OsString;
+
+    use lk_command::flags;
+
     use super::*;
 
     fn read(line: &str) -> Result<Options, UsageError> {
-        parse(line.split_whitespace().map(OsString::from))
+        options(flags::parse(FLAGS, line.split_whitespace().map(OsString::from)).unwrap())
     }
 
     #[test]

@@ -42,7 +42,7 @@ pub enum LoopError {
 /// | 1 | it is not |
 /// | 2 | the command line is wrong |
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
-    Command { name: "loopy", usage: cli::USAGE }.main(arguments, cli::parse, run)
+    Command { name: "loopy", usage: cli::USAGE, flags: cli::FLAGS }.main(arguments, cli::options, run)
 }
 
 fn run(options: &Options) -> Result<(), LoopError> {

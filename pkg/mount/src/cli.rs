@@ -1,9 +1,7 @@
 //! The command line of `mountie`.
 
-use std::ffi::OsString;
-
-use lk_command::command::{Patience, Refusal, WAIT};
-use lk_command::flags::{self, Flag, FlagError};
+use lk_command::command::{NotSeconds, Patience, WAIT};
+use lk_command::flags::{Flag, Parsed};
 
 /// What `-h` prints.
 pub const USAGE: &str = "\
@@ -20,7 +18,8 @@ With nothing named, the one Linux file system that is not mounted is taken; with
 stays in memory.
 ";
 
-const FLAGS: &[Flag] = &[
+/// Its flags.
+pub const FLAGS: &[Flag] = &[
     Flag { name: "device", takes_value: true },
     Flag { name: "label", takes_value: true },
     Flag { name: "uuid", takes_value: true },
@@ -54,9 +53,9 @@ pub struct Options {
 /// Why the command line was refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum UsageError {
-    /// A flag is wrong.
+    /// `-wait` is no number of seconds.
     #[error(transparent)]
-    Flag(#[from] FlagError),
+    Wait(#[from] NotSeconds),
     /// The file system is named in two ways.
     #[error("name the file system once: by -device, -label, -uuid, or before the mount point")]
     Twice,
@@ -71,18 +70,8 @@ pub enum UsageError {
     Relative(String),
 }
 
-impl Refusal for UsageError {
-    fn flag(&self) -> Option<&FlagError> {
-        match self {
-            Self::Flag(error) => Some(error),
-            _ => None,
-        }
-    }
-}
-
-/// Reads the command line, without the program's name.
-pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Options, UsageError> {
-    let parsed = flags::parse(FLAGS, arguments)?;
+/// What a command line asks for.
+pub fn options(parsed: Parsed) -> Result<Options, UsageError> {
     let (device, mount_point) = match parsed.positional.as_slice() {
         [] => return Err(UsageError::NoMountPoint),
         [mount_point] => (None, mount_point),
@@ -112,10 +101,14 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Options, U
 
 #[cfg(test)]
 mod tests {
+    use std::ffi::OsString;
+
+    use lk_command::flags;
+
     use super::*;
 
     fn read(line: &str) -> Result<Options, UsageError> {
-        parse(line.split_whitespace().map(OsString::from))
+        options(flags::parse(FLAGS, line.split_whitespace().map(OsString::from)).unwrap())
     }
 
     #[test]
@@ -141,7 +134,7 @@ mod tests {
             ("-device /dev/a /dev/b /var/x", UsageError::Twice),
             ("a b /c", UsageError::TooMany("/c".into())),
             ("var/x", UsageError::Relative("var/x".into())),
-            ("-wait x /var/x", UsageError::Flag(FlagError::NotSeconds("wait", "x".into()))),
+            ("-wait x /var/x", UsageError::Wait(NotSeconds("x".into()))),
         ] {
             assert_eq!(read(line), Err(error), "{line}");
         }

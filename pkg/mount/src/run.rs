@@ -127,7 +127,7 @@ pub enum MountError {
 /// | 1 | what was named is not there or cannot be mounted |
 /// | 2 | the command line is wrong |
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
-    Command { name: "mountie", usage: cli::USAGE }.main(arguments, cli::parse, run)
+    Command { name: "mountie", usage: cli::USAGE, flags: cli::FLAGS }.main(arguments, cli::options, run)
 }
 
 fn run(options: &Options) -> Result<(), MountError> {

@@ -1,10 +1,8 @@
 //! The command line of `poweroff`.
 
-use std::ffi::OsString;
 use std::time::Duration;
 
-use lk_command::command::Refusal;
-use lk_command::flags::{self, Flag, FlagError};
+use lk_command::flags::{Flag, Parsed};
 
 /// What `-h` prints.
 pub const USAGE: &str = "\
@@ -21,7 +19,8 @@ const PAUSE: u64 = 30;
 /// The longest pause, in seconds: a year.
 const LONGEST: u64 = 31_536_000;
 
-const FLAGS: &[Flag] = &[Flag { name: "f", takes_value: false }];
+/// Its flags.
+pub const FLAGS: &[Flag] = &[Flag { name: "f", takes_value: false }];
 
 /// What was asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,9 +34,6 @@ pub struct Options {
 /// Why the command line was refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum UsageError {
-    /// A flag is wrong.
-    #[error(transparent)]
-    Flag(#[from] FlagError),
     /// The pause is none.
     #[error("{0:?}: is not a number of seconds from 0 to {LONGEST}")]
     NotSeconds(String),
@@ -46,21 +42,11 @@ pub enum UsageError {
     TooMany(String),
 }
 
-impl Refusal for UsageError {
-    fn flag(&self) -> Option<&FlagError> {
-        match self {
-            Self::Flag(error) => Some(error),
-            Self::NotSeconds(_) | Self::TooMany(_) => None,
-        }
-    }
-}
-
-/// Reads the command line, without the program's name.
+/// What a command line asks for.
 ///
 /// # Errors
 /// [`UsageError`] says what is wrong with it.
-pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Options, UsageError> {
-    let parsed = flags::parse(FLAGS, arguments)?;
+pub fn options(parsed: Parsed) -> Result<Options, UsageError> {
     let mut positional = parsed.positional.iter();
     let pause = match positional.next() {
         None => PAUSE,
@@ -77,10 +63,14 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Options, U
 
 #[cfg(test)]
 mod tests {
+    use std::ffi::OsString;
+
+    use lk_command::flags;
+
     use super::*;
 
     fn read(line: &str) -> Result<Options, UsageError> {
-        parse(line.split_whitespace().map(OsString::from))
+        options(flags::parse(FLAGS, line.split_whitespace().map(OsString::from)).unwrap())
     }
 
     #[test]
@@ -98,7 +88,6 @@ mod tests {
             ("soon", UsageError::NotSeconds("soon".into())),
             ("31536001", UsageError::NotSeconds("31536001".into())),
             ("1 2", UsageError::TooMany("2".into())),
-            ("-x", UsageError::Flag(FlagError::Unknown("x".into()))),
         ] {
             assert_eq!(read(line), Err(error), "{line}");
         }

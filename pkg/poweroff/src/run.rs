@@ -44,7 +44,7 @@ fn advice(errno: Errno) -> &'static str {
 /// | 1 | the machine cannot be powered off from here |
 /// | 2 | the command line is wrong |
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
-    Command { name: "poweroff", usage: cli::USAGE }.main(arguments, cli::parse, run)
+    Command { name: "poweroff", usage: cli::USAGE, flags: cli::FLAGS }.main(arguments, cli::options, run)
 }
 
 fn run(options: &Options) -> Result<(), PowerOffError> {

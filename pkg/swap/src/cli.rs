@@ -1,10 +1,8 @@
 //! The command line of `swap`.
 
-use std::ffi::OsString;
 use std::path::{Component, Path};
 
-use lk_command::command::Refusal;
-use lk_command::flags::{self, Flag, FlagError};
+use lk_command::flags::{Flag, Parsed};
 use lk_command::size::{Bytes, NotASize};
 
 use crate::area::{LEAST, PAGE};
@@ -25,7 +23,8 @@ usage: swap --path FILE --size SIZE [--encrypt] [--condition CONDITION]... [--de
   --debug      say each step
 ";
 
-const FLAGS: &[Flag] = &[
+/// Its flags.
+pub const FLAGS: &[Flag] = &[
     Flag { name: "path", takes_value: true },
     Flag { name: "size", takes_value: true },
     Flag { name: "encrypt", takes_value: false },
@@ -51,9 +50,6 @@ pub struct Options {
 /// Why the command line was refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum UsageError {
-    /// A flag is wrong.
-    #[error(transparent)]
-    Flag(#[from] FlagError),
     /// A flag is missing.
     #[error("--{0}: is missing")]
     Missing(&'static str),
@@ -77,21 +73,11 @@ pub enum UsageError {
     Argument(String),
 }
 
-impl Refusal for UsageError {
-    fn flag(&self) -> Option<&FlagError> {
-        match self {
-            Self::Flag(error) => Some(error),
-            _ => None,
-        }
-    }
-}
-
-/// Reads the command line, without the program's name.
+/// What a command line asks for.
 ///
 /// # Errors
 /// [`UsageError`] says what is wrong with it.
-pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Options, UsageError> {
-    let parsed = flags::parse(FLAGS, arguments)?;
+pub fn options(parsed: Parsed) -> Result<Options, UsageError> {
     if let Some(argument) = parsed.positional.first() {
         return Err(UsageError::Argument(argument.clone()));
     }
@@ -125,10 +111,14 @@ fn is_below_var(path: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::ffi::OsString;
+
+    use lk_command::flags;
+
     use super::*;
 
     fn read(line: &str) -> Result<Options, UsageError> {
-        parse(line.split_whitespace().map(OsString::from))
+        options(flags::parse(FLAGS, line.split_whitespace().map(OsString::from)).unwrap())
     }
 
     #[test]

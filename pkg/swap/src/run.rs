@@ -76,7 +76,7 @@ fn advice(errno: Errno) -> &'static str {
 /// | 1 | it does not |
 /// | 2 | the command line is wrong |
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
-    Command { name: "swap", usage: cli::USAGE }.main(arguments, cli::parse, run)
+    Command { name: "swap", usage: cli::USAGE, flags: cli::FLAGS }.main(arguments, cli::options, run)
 }
 
 fn run(options: &Options) -> Result<(), SwapError> {
