@@ -14,7 +14,11 @@ use crate::sys::{SIGKILL, pidfd_kill};
 
 /// Lets the program of container `id` run. Does not clone, so that it can be called from anywhere with one thread.
 pub fn start(root: &Path, id: &str) -> Result<(), RuntimeError> {
-    let mut known = Known::load(root, id)?;
+    start_known(&mut Known::load(root, id)?)
+}
+
+/// As [`start`], of a container that has been looked up.
+pub fn start_known(known: &mut Known) -> Result<(), RuntimeError> {
     match known.status() {
         Status::Created => known.container.start().map_err(RuntimeError::container("start")),
         status => Err(RuntimeError::State { action: "start", status }),

@@ -7,6 +7,8 @@ mod helper;
 mod output;
 mod records;
 
+use std::cell::RefCell;
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -31,6 +33,8 @@ pub struct Embedded {
     root: PathBuf,
     records: Records,
     helper: Helper,
+    /// What was created here and nobody waits for yet, so that it need not be looked up for each step to there.
+    fresh: RefCell<HashMap<String, Known>>,
 }
 
 impl Default for Embedded {
@@ -43,7 +47,8 @@ impl Embedded {
     /// An engine whose containers' state is below `root`, and which finds how they ended in `exits`.
     #[must_use]
     pub fn at(root: &Path, exits: &Path) -> Self {
-        Self { root: root.to_owned(), records: Records::at(exits), helper: Helper::new(root) }
+        let (root, records, helper) = (root.to_owned(), Records::at(exits), Helper::new(root));
+        Self { root, records, helper, fresh: RefCell::default() }
     }
 
     fn known(&self, task: &TaskId) -> Result<Option<Known>, RuntimeError> {
@@ -54,10 +59,12 @@ impl Embedded {
         }
     }
 
-    /// The first process of a task that must be there.
-    fn init(&self, task: &TaskId, action: &'static str) -> Result<ProcessId, EngineError> {
-        let known = self.known(task).map_err(refused(action))?;
-        known.and_then(|known| known.init()).ok_or_else(|| refused(action)(RuntimeError::NotFound))
+    /// A task that must be there, and its first process. It is fresh no more.
+    fn made(&self, task: &TaskId, action: &'static str) -> Result<(Known, ProcessId), EngineError> {
+        let fresh = self.fresh.borrow_mut().remove(&task.id);
+        let known = fresh.map_or_else(|| Known::load(&self.root, &task.id), Ok).map_err(refused(action))?;
+        let init = known.init().ok_or_else(|| refused(action)(RuntimeError::NotFound))?;
+        Ok((known, init))
     }
 
     /// Deletes a container: here when that takes no time, else in a process that may wait.
@@ -109,19 +116,23 @@ impl Engine for Embedded {
             .and_then(|stdout| Ok((stdout, output::open(&container.stderr)?)))
             .map_err(|error| EngineError::Bundle(error.to_string()))?;
         self.helper.create(&container.task.id, &container.bundle, stdout, stderr, CREATE_LIMIT).await?;
-        self.init(&container.task, "create the task").map(|init| init.pid)
+        let (known, init) = self.made(&container.task, "create the task")?;
+        self.fresh.borrow_mut().insert(container.task.id.clone(), known);
+        Ok(init.pid)
     }
 
     async fn start(&self, task: &TaskId) -> Result<(), EngineError> {
         let action = "start the task";
-        let init = self.init(task, action)?;
+        let (mut known, init) = self.made(task, action)?;
         // Before it can end.
         self.records.expect(init.pid).map_err(|error| EngineError::Bundle(error.to_string()))?;
-        runtime::start(&self.root, &task.id).map_err(refused(action))
+        runtime::start_known(&mut known).map_err(refused(action))?;
+        self.fresh.borrow_mut().insert(task.id.clone(), known);
+        Ok(())
     }
 
     async fn wait(&self, task: &TaskId) -> Result<Exit, EngineError> {
-        let init = self.init(task, "wait for the task")?;
+        let (_, init) = self.made(task, "wait for the task")?;
         Ok(self.records.end_of(init).await)
     }
 
@@ -142,6 +153,7 @@ impl Engine for Embedded {
     }
 
     async fn remove(&self, task: &TaskId) -> Result<(), EngineError> {
+        self.fresh.borrow_mut().remove(&task.id);
         let known = match self.known(task) {
             Ok(Some(known)) => Some(known),
             // Even then its directory may be there.
@@ -209,6 +221,26 @@ mod tests {
         std::fs::write(exits.join(me.pid.to_string()), "signal 11\n").unwrap();
         assert_eq!(run(engine.inspect(&task())).unwrap(), TaskState::Stopped(Exit::Signal(11)));
         assert_eq!(run(engine.wait(&task())).unwrap(), Exit::Signal(11));
+    }
+
+    #[test]
+    fn what_was_just_created_is_not_looked_up_again_until_it_is_removed() {
+        let dir = tempfile::tempdir().unwrap();
+        let (root, exits) = (dir.path().join("runtime"), dir.path().join("exits"));
+        let engine = Embedded::at(&root, &exits);
+        let me = ProcessId::of(std::process::id()).unwrap();
+        made(&root, ProcessId { started: me.started + 1, ..me });
+        let known = Known::load(&root, "a").unwrap();
+        std::fs::create_dir_all(&exits).unwrap();
+        std::fs::write(exits.join(me.pid.to_string()), "code 7\n").unwrap();
+        std::fs::remove_dir_all(&root).unwrap();
+        let fresh = || engine.fresh.borrow_mut().insert("a".to_owned(), known.clone());
+        fresh();
+        assert_eq!(run(engine.wait(&task())).unwrap(), Exit::Code(7));
+        assert!(run(engine.wait(&task())).is_err());
+        fresh();
+        run(engine.remove(&task())).unwrap();
+        assert!(run(engine.wait(&task())).is_err());
     }
 
     #[test]
