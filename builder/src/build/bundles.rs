@@ -1,6 +1,6 @@
 //! Containers: the image's files, `config.json` and `runtime.json`.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use crate::config::{Config, Container, Volume};
 use crate::image::{Digest, Image};
@@ -20,6 +20,8 @@ pub(super) struct Bundles<'a> {
     ids: Ids,
     volumes: &'a [Volume],
     profile: Profile,
+    /// Images of more than one container.
+    shared: HashSet<Digest>,
     laid_out: HashMap<Digest, LaidOut>,
 }
 
@@ -34,7 +36,10 @@ struct LaidOut {
 impl<'a> Bundles<'a> {
     pub(super) fn new(config: &'a Config, images: &'a Images<'a>, profile: Profile) -> Self {
         let volumes = &config.volumes;
-        Self { images, ids: Ids::assign(config), volumes, profile, laid_out: HashMap::new() }
+        let mut seen = HashSet::new();
+        let shared = config.containers().map(|container| images.get(&container.image).digest);
+        let shared = shared.filter(|digest| !seen.insert(*digest)).collect();
+        Self { images, ids: Ids::assign(config), volumes, profile, shared, laid_out: HashMap::new() }
     }
 
     /// Lays out one container at `dir`, which is relative.
@@ -75,16 +80,18 @@ impl<'a> Bundles<'a> {
             _ => Section::Services,
         };
         let bundle = spec::bundle(container, &info, &self.ids, self.volumes, section, self.profile)?;
-        let shared = self.laid_out.get(&image.digest).map(|first| first.files.clone());
+        let files = match self.laid_out.get(&image.digest) {
+            Some(first) => first.files.clone(),
+            None => bundle.files_dir(&absolute, self.shared.contains(&image.digest)),
+        };
         if let (Some(mut tree), Some((passwd, group))) = (tree, own) {
-            let files = bundle.files_dir(&absolute);
             furnish::strip(&mut tree);
             furnish::furnish(&mut tree, Role::Container, &origin).map_err(failed)?;
             root.graft(files.trim_start_matches('/').as_bytes(), tree, &origin).map_err(failed)?;
-            self.laid_out.insert(image.digest, LaidOut { files, passwd, group });
+            self.laid_out.insert(image.digest, LaidOut { files: files.clone(), passwd, group });
         }
         let runtime = bundle
-            .runtime_json(&absolute, shared.as_deref())
+            .runtime_json(&absolute, &files)
             .map_err(|source| BuildError::Runtime { name: container.name.clone(), source })?;
         root.ensure_directory(&at(image_layout::ROOTFS), &origin).map_err(failed)?;
         if !bundle.readonly {

@@ -179,6 +179,22 @@ fn containers_are_laid_out_and_share_the_files_of_an_image() {
 }
 
 #[test]
+fn read_only_containers_share_files_that_nothing_is_mounted_over() {
+    let world = World::new();
+    let services: String = ["one", "two"]
+        .map(|name| format!("  - {{name: {name}, image: 'test/server:1', readonly: true}}\n"))
+        .concat();
+    let root = world.build(&format!("services:\n{services}")).unwrap().root;
+    assert_eq!(text(&root, "containers/services/one/lower/bin/server"), "new");
+    for name in ["one", "two"] {
+        assert!(names(&root, &format!("containers/services/{name}/rootfs")).is_empty());
+        let mount = json_at(&root, &format!("containers/services/{name}/runtime.json"))["mounts"][0].take();
+        assert_eq!(mount["source"], "/containers/services/one/lower");
+        assert_eq!(mount["options"], serde_json::json!(["bind", "private"]));
+    }
+}
+
+#[test]
 fn volumes_are_blank_or_an_images_files_or_an_oci_layout() {
     let world = World::new();
     let root = world

@@ -39,26 +39,28 @@ fn over<T: Clone + Default>(yaml: &Option<T>, label: &Option<T>) -> T {
 
 impl Bundle {
     /// Where this container keeps its image's files when it does not share another's: `DIR/lower`, or
-    /// `DIR/rootfs` of a read-only one.
+    /// `DIR/rootfs` of a read-only one that shares them with nobody. On `DIR/rootfs` there are mounts, which others would get with
+    /// the files.
     #[must_use]
-    pub fn files_dir(&self, dir: &str) -> String {
-        let part = if self.readonly { image_layout::ROOTFS } else { image_layout::LOWER };
+    pub fn files_dir(&self, dir: &str, is_shared: bool) -> String {
+        let part = if self.readonly && !is_shared { image_layout::ROOTFS } else { image_layout::LOWER };
         format!("{dir}/{part}")
     }
 
     /// The whole `runtime.json` for a bundle in `dir`, such as `/containers/onboot/000-x`.
     ///
-    /// `shared` is the [`Bundle::files_dir`] of the first container with the same image, if this is not it.
+    /// `files` is the [`Bundle::files_dir`] of the first container with the same image, which may be this one.
     /// The mounts that make the root filesystem come first: an overlay on a tmpfs, or a read-only container's
     /// bind of the image's files on `rootfs`.
     ///
     /// # Errors
     /// When the writer of JSON fails, which no bundle brings about.
-    pub fn runtime_json(&self, dir: &str, shared: Option<&str>) -> Result<String, super::Fault> {
+    pub fn runtime_json(&self, dir: &str, files: &str) -> Result<String, super::Fault> {
         let rootfs = format!("{dir}/{}", image_layout::ROOTFS);
-        let files = shared.map_or_else(|| self.files_dir(dir), str::to_owned);
         let mut mounts = if self.readonly {
-            vec![mount(&rootfs, "", &files, &["bind".to_owned()])]
+            // The machine's root is shared. This mount is not to be: what init mounts on it would be mounted on the files, too, and
+            // on every other bind of them.
+            vec![mount(&rootfs, "", files, &["bind".to_owned(), "private".to_owned()])]
         } else {
             let tmp = format!("{dir}/{}", image_layout::TMP);
             let (upper, work) = (format!("upperdir={tmp}/upper"), format!("workdir={tmp}/work"));
@@ -108,8 +110,8 @@ mod tests {
     #[test]
     fn a_root_filesystem_is_made_of_its_own_or_of_shared_files() {
         let bundle = |readonly| Bundle { config_json: String::new(), runtime: Runtime::default(), readonly };
-        let sources = |readonly, shared| -> Vec<String> {
-            let json = bundle(readonly).runtime_json("/c/x", shared).unwrap();
+        let sources = |readonly, files: &str| -> Vec<String> {
+            let json = bundle(readonly).runtime_json("/c/x", files).unwrap();
             let read: Runtime = serde_json::from_str(&json).unwrap();
             read.mounts
                 .iter()
@@ -123,9 +125,16 @@ mod tests {
                 format!("/c/x/rootfs overlay lowerdir={lower},upperdir=/c/x/tmp/upper,workdir=/c/x/tmp/work"),
             ]
         };
-        assert_eq!(sources(false, None), overlay("/c/x/lower"));
-        assert_eq!(sources(false, Some("/c/first/rootfs")), overlay("/c/first/rootfs"));
-        assert_eq!(sources(true, None), ["/c/x/rootfs /c/x/rootfs bind"]);
-        assert_eq!(sources(true, Some("/c/first/lower")), ["/c/x/rootfs /c/first/lower bind"]);
+        for files in ["/c/x/lower", "/c/first/lower"] {
+            assert_eq!(sources(false, files), overlay(files));
+        }
+        for files in ["/c/x/rootfs", "/c/first/lower"] {
+            assert_eq!(sources(true, files), [format!("/c/x/rootfs {files} bind,private")]);
+        }
+        for (readonly, is_shared, files) in
+            [(false, false, "lower"), (false, true, "lower"), (true, false, "rootfs"), (true, true, "lower")]
+        {
+            assert_eq!(bundle(readonly).files_dir("/c/x", is_shared), format!("/c/x/{files}"));
+        }
     }
 }

@@ -86,7 +86,8 @@ fn golden(name: &str, actual: &str) {
 /// The golden files of a case, and a check that a reader of the specification takes them.
 fn golden_bundle(case: &str, made: &Bundle, dir: &str, shared: Option<&str>) {
     golden(&format!("{case}.config.json"), &made.config_json);
-    golden(&format!("{case}.runtime.json"), &made.runtime_json(dir, shared).unwrap());
+    let files = shared.map_or_else(|| made.files_dir(dir, false), str::to_owned);
+    golden(&format!("{case}.runtime.json"), &made.runtime_json(dir, &files).unwrap());
     let spec: oci_spec::runtime::Spec = serde_json::from_str(&made.config_json).unwrap();
     assert_eq!(spec.root().as_ref().unwrap().readonly().unwrap_or(false), made.readonly);
 }
@@ -107,7 +108,7 @@ fn golden_a_read_only_package_with_a_label() {
         Some(label),
     );
     let made = first(&service("binds.add:\n  - /var/log:/var/log"), &image).unwrap();
-    golden_bundle("read-only", &made, "/containers/onboot/001-s", Some("/containers/onboot/000-s/rootfs"));
+    golden_bundle("read-only", &made, "/containers/onboot/001-s", Some("/containers/onboot/000-s/lower"));
 }
 
 #[test]
