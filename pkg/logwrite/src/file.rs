@@ -1,14 +1,12 @@
 //! A log file that is put aside when it is full: `NAME.log`, then `NAME.log.0`, `NAME.log.1`, the oldest last.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use crate::message::Message;
-
-/// Where the last line of a file is looked for: more than a line can have.
-const TAIL: u64 = 64 * 1024;
+use crate::written::Written;
 
 /// How much is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,8 +23,8 @@ pub struct LogFile {
     path: PathBuf,
     file: File,
     written: u64,
-    /// The time of the newest line, which tells what was written before a restart.
-    newest: String,
+    /// What was written before a restart, until something newer comes.
+    before: Option<Written>,
 }
 
 impl LogFile {
@@ -36,16 +34,11 @@ impl LogFile {
     /// What open(2) or read(2) says.
     pub fn open(directory: &Path, source: &str) -> io::Result<Self> {
         let path = directory.join(format!("{source}.log"));
-        let mut options = OpenOptions::new();
-        let mut file = options.read(true).append(true).create(true).mode(0o640).open(&path)?;
-        let written = file.seek(SeekFrom::End(0))?;
-        file.seek(SeekFrom::Start(written.saturating_sub(TAIL)))?;
-        let mut tail = Vec::new();
-        (&file).take(TAIL).read_to_end(&mut tail)?;
-        let tail = String::from_utf8_lossy(&tail);
-        let newest =
-            tail.lines().last().and_then(|line| line.split(' ').next()).unwrap_or_default().to_owned();
-        Ok(Self { path, file, written, newest })
+        let file = OpenOptions::new().read(true).append(true).create(true).mode(0o640).open(&path)?;
+        let written = file.metadata()?.len();
+        let files = std::iter::once(path.clone()).chain((0..).map(|number| aside(&path, number)));
+        let before = Some(Written::read(files)?);
+        Ok(Self { path, file, written, before })
     }
 
     /// Writes a message, unless it was written before.
@@ -53,20 +46,23 @@ impl LogFile {
     /// # Errors
     /// What write(2) or rename(2) says; a line may then be there in part.
     pub fn write(&mut self, message: &Message, limits: Limits) -> io::Result<()> {
-        // Times are all written alike, so their order is that of their text.
-        if message.time <= self.newest {
-            return Ok(());
-        }
         let line = message.line();
+        if let Some(before) = &mut self.before {
+            if before.take(&line) {
+                return Ok(());
+            }
+            if before.is_older_than(&message.time) {
+                self.before = None;
+            }
+        }
         self.file.write_all(line.as_bytes())?;
         self.written += line.len() as u64;
-        self.newest.clone_from(&message.time);
         if self.written > limits.size { self.put_aside(limits.files) } else { Ok(()) }
     }
 
     fn put_aside(&mut self, files: u32) -> io::Result<()> {
         for number in (1..files).rev() {
-            match fs::rename(self.aside(number - 1), self.aside(number)) {
+            match fs::rename(aside(&self.path, number - 1), aside(&self.path, number)) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
                 _ => {}
             }
@@ -74,18 +70,19 @@ impl LogFile {
         if files == 0 {
             fs::remove_file(&self.path)?;
         } else {
-            fs::rename(&self.path, self.aside(0))?;
+            fs::rename(&self.path, aside(&self.path, 0))?;
         }
         self.file = OpenOptions::new().append(true).create(true).mode(0o640).open(&self.path)?;
         self.written = 0;
         Ok(())
     }
+}
 
-    fn aside(&self, number: u32) -> PathBuf {
-        let mut name = self.path.as_os_str().to_owned();
-        name.push(format!(".{number}"));
-        name.into()
-    }
+/// The full file of this number: 0 is the newest.
+fn aside(path: &Path, number: u32) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(format!(".{number}"));
+    name.into()
 }
 
 #[cfg(test)]
@@ -124,15 +121,48 @@ mod tests {
         assert_eq!(texts(directory.path()), wanted.map(|(name, text)| (name.to_owned(), text)));
     }
 
+    fn write(directory: &Path, messages: &[Message], limits: Limits) {
+        let mut file = LogFile::open(directory, "s").unwrap();
+        messages.iter().for_each(|message| file.write(message, limits).unwrap());
+    }
+
+    /// All that is there, the oldest file first.
+    fn whole(directory: &Path) -> String {
+        let mut texts = texts(directory);
+        texts.sort_by_key(|(name, _)| std::cmp::Reverse(name.clone()));
+        texts.into_iter().map(|(_, text)| text).collect()
+    }
+
     #[test]
     fn what_was_written_before_a_restart_is_not_written_again() {
+        let messages: Vec<Message> = (0..7).map(message).collect();
+        let text: String = messages.iter().map(Message::line).collect();
+        for limits in [Limits { size: 1000, files: 2 }, Limits { size: 62, files: 5 }] {
+            let directory = tempfile::tempdir().unwrap();
+            write(directory.path(), &messages[..5], limits);
+            write(directory.path(), &messages, limits);
+            assert_eq!(whole(directory.path()), text, "{limits:?}");
+        }
+    }
+
+    #[test]
+    fn lines_of_one_moment_are_all_written_and_once() {
         let directory = tempfile::tempdir().unwrap();
         let limits = Limits { size: 1000, files: 2 };
-        for _ in 0..2 {
-            let mut file = LogFile::open(directory.path(), "s").unwrap();
-            (0..3).for_each(|second| file.write(&message(second), limits).unwrap());
-        }
-        let text: String = (0..3).map(|second| message(second).line()).collect();
-        assert_eq!(texts(directory.path()), [("s.log".to_owned(), text)]);
+        let said = |msg: &str| Message { msg: msg.into(), ..message(0) };
+        let messages = ["a", "a", "b", "a"].map(said);
+        write(directory.path(), &messages[..3], limits);
+        write(directory.path(), &messages, limits);
+        assert_eq!(whole(directory.path()), messages.map(|message| message.line()).concat());
+    }
+
+    #[test]
+    fn a_clock_that_was_set_back_loses_nothing() {
+        let directory = tempfile::tempdir().unwrap();
+        let limits = Limits { size: 1000, files: 2 };
+        let messages = [50, 51, 3, 4, 2].map(message);
+        write(directory.path(), &messages[..2], limits);
+        write(directory.path(), &messages[2..], limits);
+        assert_eq!(whole(directory.path()), messages.map(|message| message.line()).concat());
     }
 }

@@ -5,6 +5,7 @@
 //! | [`message`] | one line of a log (pure) |
 //! | [`query`] | the socket |
 //! | [`file`] | a log file that is put aside when it is full |
+//! | [`written`] | what of a log is in files already |
 //! | [`write`] | the command `logwrite` |
 //! | [`read`] | the command `logread` |
 
@@ -18,3 +19,4 @@ pub mod message;
 pub mod query;
 pub mod read;
 pub mod write;
+pub mod written;
