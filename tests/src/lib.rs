@@ -6,6 +6,7 @@
 //! | [`readme`] | the examples in the packages' READMEs, to be booted |
 //! | [`own_kernel`] | our own kernel in the place of another, and roots that it mounts by itself |
 //! | [`vm`] | a machine: `lkb run qemu` in a network namespace of its own |
+//! | `remote` | commands for a shell on the other side of ssh |
 //! | `beside` | what is asked of it from beside it |
 //! | [`guest`] | a machine for the fault suite: qemu as a test wants it |
 //! | [`agent`] | what a test can ask inside such a machine |
@@ -37,6 +38,7 @@ pub mod openstack;
 pub mod own_kernel;
 pub mod qmp;
 pub mod readme;
+mod remote;
 pub mod roots;
 pub mod screen;
 pub mod vm;

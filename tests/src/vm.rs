@@ -13,7 +13,7 @@ use serde_json::json;
 use crate::console::Console;
 use crate::metadata::{self, Instance, Service};
 use crate::netns::Netns;
-use crate::{PATIENCE, image};
+use crate::{PATIENCE, image, remote};
 
 /// The port on the host side of the namespace that leads to LDAP.
 pub const LDAP_PORT: u16 = 8389;
@@ -202,6 +202,15 @@ impl Vm {
     /// When ssh can't be started.
     #[must_use]
     pub fn ssh(&self, key: &Path, command: &str) -> Output {
+        self.ssh_with(key, command, Stdio::null())
+    }
+
+    /// The same with something to read.
+    ///
+    /// # Panics
+    /// When ssh can't be started.
+    #[must_use]
+    pub fn ssh_with(&self, key: &Path, command: &str, input: Stdio) -> Output {
         let mut ssh = self.netns.command("ssh");
         ssh.arg("-i").arg(key).args(["-p", &SSH_PORT.to_string()]);
         for option in [
@@ -216,7 +225,7 @@ impl Vm {
         }
         ssh.arg("root@127.0.0.1")
             .arg(command)
-            .stdin(Stdio::null())
+            .stdin(input)
             .output()
             .expect("running ssh (package openssh-client)")
     }
@@ -231,7 +240,7 @@ impl Vm {
         const NO_CONNECTION: i32 = 255;
         let start = Instant::now();
         loop {
-            let out = self.ssh(key, command);
+            let out = self.ssh(key, &remote::telling(command));
             let errors = String::from_utf8_lossy(&out.stderr).into_owned();
             if out.status.success() {
                 return String::from_utf8_lossy(&out.stdout).into_owned();
