@@ -1,9 +1,11 @@
-//! The examples, each booted and looked at from outside. Those of `examples.rs`, `ldap.rs` and others are there.
+//! The examples, each booted and looked at from outside. Those of `examples.rs`, `together.rs`, `ldap.rs` and
+//! others are there.
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use lk_tests::disk::Disk;
-use lk_tests::image::{build_initrd, build_initrd_with};
+use lk_tests::image::{build_initrd, build_initrd_with, run_lkb};
 use lk_tests::metadata::Instance;
 use lk_tests::root;
 use lk_tests::screen;
@@ -138,6 +140,40 @@ fn node_exporter_tells_what_the_machine_has() {
         assert!(metrics.contains(wanted), "{wanted} is missing");
     }
     off(vm);
+}
+
+#[test]
+fn docker_like_runs_what_an_operator_brings_until_the_machine_goes_off() {
+    const BROUGHT: &str = "docker.io/library/brought:by-hand";
+    let dir = directory();
+    let disk = Disk::blank(dir.path(), 64);
+    let setup = Setup { disks: vec![disk.argument()], ..serving(80) };
+    let (vm, key) = boot_with_key("docker-like", dir.path(), &setup);
+    let services = vm.guest(&key, "ctr -n services.linuxkit containers ls -q");
+    assert_eq!(services, "rngd\nsshd\n");
+
+    // Nothing can be pulled here.
+    let archive = dir.path().join("brought.tar");
+    let tag = lkb(&["pkg", "show-tag", "pkg/busybox"]);
+    let file = archive.to_str().expect("a UTF-8 path");
+    lkb(&["cache", "export", "--name", BROUGHT, "--outfile", file, tag.trim()]);
+    let by_hand = format!(
+        "ctr images import - && ctr run --rm {BROUGHT} first /bin/echo from a container && ctr run -d --net-host \
+         --mount type=bind,src=/var/log,dst=/www,options=rbind:ro {BROUGHT} web /bin/httpd -f -p 80 -h /www"
+    );
+    let out = vm.ssh_with(&key, &by_hand, File::open(&archive).expect("the archive").into());
+    assert!(out.status.success(), "{out:?}");
+    assert!(String::from_utf8_lossy(&out.stdout).ends_with("from a container\n"), "{out:?}");
+    assert!(vm.fetch(PORT, "/sshd.out.log").contains("host key: "));
+    off(vm);
+    disk.assert_clean();
+}
+
+/// What `lkb` prints.
+fn lkb(args: &[&str]) -> String {
+    let out = run_lkb(args);
+    assert!(out.status.success(), "lkb {args:?}: {}", String::from_utf8_lossy(&out.stderr));
+    String::from_utf8_lossy(&out.stdout).into_owned()
 }
 
 #[test]
