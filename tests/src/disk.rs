@@ -67,6 +67,40 @@ impl Disk {
         String::from_utf8_lossy(&out.stdout).split_whitespace().next().expect("a hash").to_string()
     }
 
+    /// What a file holds, of the ext4 file system in the first partition. Empty when it is not there.
+    ///
+    /// # Panics
+    /// When `debugfs` can't be started.
+    #[must_use]
+    pub fn file(&self, path: &str) -> Vec<u8> {
+        let file_system = format!("{}?offset={PARTITION}", self.path.display());
+        let out = Command::new("debugfs").args(["-R", &format!("cat {path}"), &file_system]).output();
+        out.expect("running debugfs (package e2fsprogs)").stdout
+    }
+
+    /// Whether the text is on it, wherever.
+    ///
+    /// # Panics
+    /// When the disk can't be read.
+    #[must_use]
+    pub fn holds(&self, text: &str) -> bool {
+        let status = Command::new("grep").args(["-q", "-a", "-F", "-e", text]).arg(&self.path).status();
+        let code = status.expect("running grep").code();
+        assert!(matches!(code, Some(0 | 1)), "grep {}: {code:?}", self.path.display());
+        code == Some(0)
+    }
+
+    /// Whether it begins with a LUKS header (LUKS2 On-Disk Format Specification, 2.1).
+    ///
+    /// # Panics
+    /// When it can't be read.
+    #[must_use]
+    pub fn is_luks(&self) -> bool {
+        let mut magic = [0; 6];
+        File::open(&self.path).expect("opening the disk").read_exact(&mut magic).expect("reading its header");
+        magic == *b"LUKS\xba\xbe"
+    }
+
     /// Checks the ext4 file system in the first partition: clean, and without a fault.
     ///
     /// # Panics

@@ -56,11 +56,8 @@ fn a_full_disk_is_named_with_the_service_that_needs_it_and_keeps_what_it_holds()
     vm.press_power_button();
     vm.wait_off();
     disk.assert_clean();
-    let out = Command::new("debugfs")
-        .args(["-R", "cat treasure", &format!("{image}?offset={PARTITION}")])
-        .output()
-        .expect("running debugfs (package e2fsprogs)");
-    assert!(out.stdout.len() == 28 << 20 && out.stdout.iter().all(|b| *b == 7), "the disk lost what it held");
+    let treasure = disk.file("treasure");
+    assert!(treasure.len() == 28 << 20 && treasure.iter().all(|b| *b == 7), "the disk lost what it held");
 }
 
 /// Uses up what space the file system has left.

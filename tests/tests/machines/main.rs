@@ -21,6 +21,7 @@
 //! | `power` | going down and coming up |
 //! | `roots` | roots on disks |
 //! | `showcase` | every other example boots, and does what it is for |
+//! | `together` | examples that share a machine |
 //! | `user_data` | user-data that is not what it should be |
 
 mod attached;
@@ -42,4 +43,5 @@ mod packages;
 mod power;
 mod roots;
 mod showcase;
+mod together;
 mod user_data;
