@@ -36,6 +36,8 @@ pub struct Fake {
     pub coldplug: Coldplug,
     /// What there is at which time, the last that has come.
     pub disks: Vec<(Duration, Vec<BlockDevice>)>,
+    /// Until when a device is in use.
+    pub busy: Vec<(String, Duration)>,
     pub root_in_memory: bool,
     pub root_room: Room,
     pub kernel_log: Vec<String>,
@@ -210,6 +212,11 @@ impl System for Fake {
 
     fn swap_off(&mut self, path: &str) -> Result<()> {
         self.call(format!("swap_off {path}"))
+    }
+
+    fn is_in_use(&self, device: &str) -> Result<bool> {
+        let until = self.busy.iter().find(|(busy, _)| busy == device).map(|(_, until)| *until);
+        until.map(|until| self.now < until).ok_or(Errno::ENOENT)
     }
 
     fn leave_initramfs(&mut self, new_root: &str) -> Result<()> {

@@ -11,6 +11,8 @@ pub struct MountPoint {
     pub target: String,
     /// The type of the file system.
     pub kind: String,
+    /// What is mounted: a device's node, or a word.
+    pub source: String,
 }
 
 /// Reads the file's text, in the kernel's order: a mount after the one it is mounted on. Odd lines are skipped.
@@ -22,12 +24,14 @@ pub fn parse(text: &str) -> Vec<MountPoint> {
 fn parse_line(line: &str) -> Option<MountPoint> {
     let (mount, file_system) = line.split_once(" - ")?;
     let mut fields = mount.split(' ');
+    let mut words = file_system.split(' ');
     Some(MountPoint {
         id: fields.next()?.parse().ok()?,
         parent: fields.next()?.parse().ok()?,
         // After the device number and the part of the file system that is mounted.
         target: unescape(fields.nth(2)?),
-        kind: file_system.split(' ').next()?.to_owned(),
+        kind: words.next()?.to_owned(),
+        source: unescape(words.next().unwrap_or_default()),
     })
 }
 
@@ -65,11 +69,17 @@ mod tests {
             30 22 0:5 / /dev rw - devtmpfs dev rw\n\
             nonsense\n";
         let mounts = parse(text);
-        let shown: Vec<_> =
-            mounts.iter().map(|m| (m.id, m.parent, m.target.as_str(), m.kind.as_str())).collect();
+        let shown: Vec<_> = mounts
+            .iter()
+            .map(|m| (m.id, m.parent, m.target.as_str(), m.kind.as_str(), m.source.as_str()))
+            .collect();
         assert_eq!(
             shown,
-            [(22, 1, "/", "tmpfs"), (29, 22, "/mnt/x y\\z", "ext4"), (30, 22, "/dev", "devtmpfs")]
+            [
+                (22, 1, "/", "tmpfs", "rootfs"),
+                (29, 22, "/mnt/x y\\z", "ext4", "/dev/sda1"),
+                (30, 22, "/dev", "devtmpfs", "dev"),
+            ]
         );
     }
 

@@ -145,6 +145,8 @@ pub trait System {
     fn chdir(&mut self, path: &str) -> Result<()>;
     fn chroot(&mut self, path: &str) -> Result<()>;
     fn swap_off(&mut self, path: &str) -> Result<()>;
+    /// Whether a block device has a file system that is mounted, or is part of another device.
+    fn is_in_use(&self, device: &str) -> Result<bool>;
     /// Makes a mount point the root, for good, and deletes what the initramfs holds.
     fn leave_initramfs(&mut self, new_root: &str) -> Result<()>;
 

@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use kmod::cmdline::Cmdline;
 use nix::errno::Errno;
-use nix::fcntl::OFlag;
+use nix::fcntl::{OFlag, open};
 use nix::mount::{MntFlags, umount2};
 use nix::poll::PollTimeout;
 use nix::sys::reboot::{reboot, set_cad_enabled};
@@ -246,6 +246,19 @@ impl System for Linux {
 
     fn swap_off(&mut self, path: &str) -> Result<()> {
         swap_off(path)
+    }
+
+    fn is_in_use(&self, device: &str) -> Result<bool> {
+        // open(2): with O_EXCL, and without O_CREAT, a block device that is in use by the system is busy.
+        match open(
+            device,
+            OFlag::O_RDONLY | OFlag::O_EXCL | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC,
+            Mode::empty(),
+        ) {
+            Ok(_) => Ok(false),
+            Err(Errno::EBUSY) => Ok(true),
+            Err(errno) => Err(errno),
+        }
     }
 
     fn leave_initramfs(&mut self, new_root: &str) -> Result<()> {

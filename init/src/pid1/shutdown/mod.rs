@@ -1,6 +1,7 @@
 //! The end of the machine: supervisor, processes, file systems, power. Every wait has a deadline.
 
 pub mod failure;
+mod settle;
 mod unmount;
 
 pub use failure::fail;

@@ -10,7 +10,7 @@ use super::super::mountinfo::{self, MountPoint};
 use super::super::state::State;
 use super::super::system::{Mount, System, Unmount};
 use super::super::watchdog;
-use super::{UNFED, start_last_resort};
+use super::{UNFED, settle, start_last_resort};
 
 /// For file systems to be written and taken away, before the machine ends regardless.
 pub(super) const UNMOUNT: Duration = Duration::from_secs(60);
@@ -51,7 +51,8 @@ pub fn unmount_all<S: System>(machine: &mut Machine<S>) -> State {
     watchdog::stretch(machine, UNFED);
     machine.system.sync();
     swap_off(machine);
-    let mut mounts = mounts_to_take_away(machine);
+    let all = all_mounts(machine);
+    let mut mounts = mounts_to_take_away(&all);
     for _ in 0..ROUNDS {
         let before = mounts.len();
         mounts.retain(|mount| machine.system.unmount(&mount.target, Unmount::Now).is_err());
@@ -59,9 +60,12 @@ pub fn unmount_all<S: System>(machine: &mut Machine<S>) -> State {
             break;
         }
     }
-    for mount in mounts {
-        detach(machine, &mount);
+    let stay = |mount: &&MountPoint| mount.target == "/" || mounts.contains(mount);
+    let disks = settle::disks_without(&all, all.iter().filter(stay));
+    for mount in &mounts {
+        detach(machine, mount);
     }
+    settle::await_disks(machine, disks);
     if !machine.root_in_memory {
         let flags = MsFlags::MS_REMOUNT | MsFlags::MS_RDONLY;
         let result = machine.system.mount(Mount { source: "", target: "/", kind: "", flags, data: "" });
@@ -88,19 +92,21 @@ fn swap_off_below_mounts<S: System>(machine: &mut Machine<S>, path: &str) -> Opt
     targets.find_map(|target| machine.system.swap_off(&format!("{target}{path}")).ok())
 }
 
-/// The mounts that hold data, the last mounted first.
-fn mounts_to_take_away<S: System>(machine: &mut Machine<S>) -> Vec<MountPoint> {
-    let text = match machine.system.read("/proc/self/mountinfo") {
-        Ok(text) => text,
+fn all_mounts<S: System>(machine: &mut Machine<S>) -> Vec<MountPoint> {
+    match machine.system.read("/proc/self/mountinfo") {
+        Ok(text) => mountinfo::parse(&text),
         Err(errno) => {
             machine.say(format_args!("cannot read /proc/self/mountinfo: {errno}; nothing is unmounted"));
-            return Vec::new();
+            Vec::new()
         }
-    };
-    let mut mounts = mountinfo::parse(&text);
-    mounts.retain(|mount| mount.target != "/" && !KERNEL_FILE_SYSTEMS.contains(&mount.kind.as_str()));
-    mounts.reverse();
-    mounts
+    }
+}
+
+/// The mounts that hold data, the last mounted first.
+fn mounts_to_take_away(all: &[MountPoint]) -> Vec<MountPoint> {
+    let holds_data =
+        |mount: &&MountPoint| mount.target != "/" && !KERNEL_FILE_SYSTEMS.contains(&mount.kind.as_str());
+    all.iter().rev().filter(holds_data).cloned().collect()
 }
 
 /// What cannot be unmounted is made read-only, so that it is whole on the disk, and taken out of the tree.
@@ -168,6 +174,20 @@ mod tests {
         assert!(!machine.system.has_said("/var (tmpfs)"));
         // A round without progress is the last.
         assert_eq!(machine.system.calls_of("unmount").len(), 3);
+    }
+
+    #[test]
+    fn a_disk_whose_file_system_lives_on_for_a_moment_is_waited_for() {
+        let moment = Duration::from_millis(200);
+        let machine = unmounting(|fake| fake.busy = vec![("/dev/sda1".into(), moment)]);
+        assert!(machine.system.now() >= moment);
+        assert!(machine.system.log.is_empty(), "{:?}", machine.system.log);
+        // That of a file system which is still there is none to wait for.
+        let machine = unmounting(|fake| {
+            fake.busy = vec![("/dev/sda1".into(), Duration::MAX)];
+            fake.fail("unmount /var/lib/data", Errno::EBUSY);
+        });
+        assert_eq!(machine.system.now(), Duration::ZERO);
     }
 
     #[test]
