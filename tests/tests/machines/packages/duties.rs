@@ -92,6 +92,7 @@ fn the_small_packages_do_what_their_readmes_show_and_a_grown_disk_is_used_to_its
     // Nobody presses a button.
     vm.wait_off();
     assert!(!vm.console().text().contains("poweroff: still on"), "PID 1 did not power off");
+    disk.assert_clean();
 
     let image = OpenOptions::new().write(true).open(disk.path()).expect("the disk");
     image.set_len(192 << 20).expect("enlarging the disk");
@@ -105,4 +106,5 @@ fn the_small_packages_do_what_their_readmes_show_and_a_grown_disk_is_used_to_its
     assert!(megabytes.is_some_and(|size| size > 150), "the file system has not grown: {line}");
     vm.press_power_button();
     vm.wait_off();
+    disk.assert_clean();
 }
