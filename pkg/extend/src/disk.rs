@@ -5,6 +5,7 @@ use std::io;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 
 use lk_command::program::Programs;
+use lk_command::size::{Bytes, MIB};
 use lk_format::content::Found;
 use lk_format::inventory::{Disk, Partition};
 use lk_format::kernel;
@@ -14,6 +15,9 @@ use nix::fcntl::{Flock, FlockArg, OFlag};
 
 use crate::grow::Fs;
 use crate::table::{self, Plan, TableError};
+
+/// The least size in bytes that the kernel gives btrfs (Linux, fs/btrfs/ioctl.c, `btrfs_ioctl_resize`).
+const BTRFS_LEAST: u64 = 256 * MIB;
 
 /// Why a disk is not one to extend. Of a disk that was not named, that is no error.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -36,6 +40,9 @@ pub enum Unfit {
     /// What is in the partition does not grow here.
     #[error("holds {0}, not {1}")]
     Content(String, &'static str),
+    /// The kernel refuses this size.
+    #[error("holds btrfs, which the kernel enlarges to {least} and more alone: not to {0}", least = Bytes(BTRFS_LEAST))]
+    SmallBtrfs(Bytes),
     /// The kernel shows no partition, or more than one.
     #[error("the kernel shows {0} partitions on it, not one")]
     NotOne(usize),
@@ -95,7 +102,9 @@ pub fn look(disk: &Disk, wanted: Option<Fs>, programs: &Programs) -> Result<Resu
         return Ok(Err(Unfit::InUse));
     }
     let found = probe::identify(&partition.node(), programs)?;
-    Ok(fs_of(&found, wanted).map(|fs| Fit { partition: partition.clone(), fs, plan }))
+    let length = plan.as_ref().map_or(partition.size, |plan| plan.length);
+    let fs = fs_of(&found, wanted).and_then(|fs| fit_by_length(fs, length));
+    Ok(fs.map(|fs| Fit { partition: partition.clone(), fs, plan }))
 }
 
 fn fit_by_name(disk: &Disk) -> Result<(), Unfit> {
@@ -115,6 +124,13 @@ fn fs_of(found: &Found, wanted: Option<Fs>) -> Result<Fs, Unfit> {
     };
     let fs = kind.and_then(Fs::by_name).filter(|fs| wanted.is_none_or(|wanted| wanted == *fs));
     fs.ok_or_else(|| Unfit::Content(found.to_string(), wanted.map_or("ext4, btrfs or xfs", Fs::name)))
+}
+
+fn fit_by_length(fs: Fs, length: u64) -> Result<Fs, Unfit> {
+    match fs {
+        Fs::Btrfs if length < BTRFS_LEAST => Err(Unfit::SmallBtrfs(Bytes(length))),
+        fs => Ok(fs),
+    }
 }
 
 /// Writes the table and shows the kernel the larger partition.
@@ -168,6 +184,14 @@ mod tests {
         assert_eq!(fit_by_name(&Disk { read_only: true, ..disk("vda") }), Err(Unfit::ReadOnly));
         assert_eq!(fit_by_name(&Disk { size: 0, ..disk("vda") }), Err(Unfit::ReadOnly));
         assert_eq!(fit_by_name(&Disk { holders: vec!["md0".into()], ..disk("vda") }), Err(Unfit::InUse));
+    }
+
+    #[test]
+    fn btrfs_below_the_kernels_least_size_is_left_alone() {
+        let small = Err(Unfit::SmallBtrfs(Bytes(255 * MIB)));
+        assert_eq!(fit_by_length(Fs::Btrfs, 255 * MIB), small);
+        assert_eq!(fit_by_length(Fs::Btrfs, 256 * MIB), Ok(Fs::Btrfs));
+        assert_eq!(fit_by_length(Fs::Ext4, 16 * MIB), Ok(Fs::Ext4));
     }
 
     #[test]
