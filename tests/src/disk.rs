@@ -45,6 +45,52 @@ impl Disk {
         file.write_all_at(&[0x55, 0xaa], 510).expect("writing the table");
     }
 
+    /// A disk of `mib` MiB with a partition table of this kind (`dos`, `gpt`) and one partition over all of it, which has a file
+    /// system of this type, as the host makes it, whose label is its type.
+    ///
+    /// # Panics
+    /// When it can't be made.
+    #[must_use]
+    pub fn holding(dir: &Path, table: &str, fs: &str, mib: u64) -> Self {
+        let (path, inside) = (dir.join(format!("{fs}.raw")), dir.join(format!("{fs}.part")));
+        // The last MiB is the table's as well.
+        for (file, mib) in [(&path, mib), (&inside, mib - 2)] {
+            let file = File::create(file).unwrap_or_else(|e| panic!("making {}: {e}", file.display()));
+            file.set_len(mib << 20).expect("giving the disk its size");
+        }
+        let script = format!(
+            "printf 'label: {table}\nstart=1MiB, size={size}MiB, type=linux\n' | sfdisk --quiet {disk} \
+             && mkfs.{fs} -q -L {fs} {part} && dd if={part} of={disk} bs=1M seek=1 conv=notrunc,sparse status=none && rm {part}",
+            size = mib - 2,
+            disk = path.display(),
+            part = inside.display(),
+        );
+        let out = Command::new("sh").args(["-euc", &script]).output().expect("running sh");
+        assert!(out.status.success(), "{script}: {}", String::from_utf8_lossy(&out.stderr));
+        Self { path }
+    }
+
+    /// Makes it a disk of `mib` MiB, whose end is blank.
+    ///
+    /// # Panics
+    /// When it can't be written.
+    pub fn enlarge(&self, mib: u64) {
+        let image = File::options().write(true).open(&self.path).expect("opening the disk");
+        image.set_len(mib << 20).expect("enlarging the disk");
+    }
+
+    /// What its partition table has, as sfdisk(8) dumps it.
+    ///
+    /// # Panics
+    /// When it has none, or a spoilt one.
+    #[must_use]
+    pub fn table(&self) -> String {
+        let out = Command::new("sfdisk").arg("--dump").arg(&self.path).output().expect("running sfdisk");
+        let errors = String::from_utf8_lossy(&out.stderr);
+        assert!(out.status.success() && errors.is_empty(), "sfdisk: {errors}");
+        String::from_utf8_lossy(&out.stdout).into_owned()
+    }
+
     /// The image file.
     #[must_use]
     pub fn path(&self) -> &Path {

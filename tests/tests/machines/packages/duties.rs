@@ -1,6 +1,6 @@
 //! One machine with most packages for small duties, booted twice: as it was made, and with a larger disk.
 
-use std::fs::{self, OpenOptions};
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use lk_tests::disk::Disk;
@@ -9,7 +9,7 @@ use lk_tests::readme::example;
 use lk_tests::root;
 use lk_tests::vm::{Setup, Vm};
 
-use super::show;
+use super::{said, show};
 
 /// What is there after the first boot, each line by the package that did it.
 const FIRST: &str = r#"
@@ -24,10 +24,20 @@ const FIRST: &str = r#"
     say kmsg $(grep -m 1 'Linux version' /var/log/kmsg.out.log)
 "#;
 
-/// What is there after the disk was enlarged.
+/// What is there after the disks were enlarged.
 const SECOND: &str = r#"
     say swap $(tail -n +2 /proc/swaps) of $(cat /sys/block/loop*/loop/backing_file)
-    say extend $(df -m /var/lib/data | tail -n 1)
+    say ext4 $(df -m /var/lib/data | tail -n 1)
+    say btrfs $(df -m /var/btrfs | tail -n 1)
+    say xfs $(df -m /var/xfs | tail -n 1)
+    say plain $(grep ' file' /proc/swaps)
+"#;
+
+/// What mounts the other disks, and swaps to one without a key.
+const OTHERS: &str = r#"
+  - {name: mount-btrfs, image: "@pkg:../pkg/mount", command: [/usr/bin/mountie, -label, btrfs, /var/btrfs]}
+  - {name: mount-xfs, image: "@pkg:../pkg/mount", command: [/usr/bin/mountie, -label, xfs, /var/xfs]}
+  - {name: swap-plain, image: "@pkg:../pkg/swap", command: [/usr/bin/swap, --path, /var/xfs/plain, --size, 16M]}
 "#;
 
 /// Mounts what `crypto` has opened.
@@ -52,11 +62,6 @@ fn build(name: &str, yaml: &[PathBuf]) -> PathBuf {
     let files: Vec<&Path> =
         [minimal.as_path()].into_iter().chain(yaml.iter().map(PathBuf::as_path)).collect();
     build_initrd_with(name, &[], &files)
-}
-
-/// What `show` said after this word.
-fn said(vm: &Vm, word: &str) -> String {
-    vm.wait(&format!("show: {word} "))
 }
 
 #[test]
@@ -94,17 +99,28 @@ fn the_small_packages_do_what_their_readmes_show_and_a_grown_disk_is_used_to_its
     assert!(!vm.console().text().contains("poweroff: still on"), "PID 1 did not power off");
     disk.assert_clean();
 
-    let image = OpenOptions::new().write(true).open(disk.path()).expect("the disk");
-    image.set_len(192 << 20).expect("enlarging the disk");
+    disk.enlarge(192);
+    let btrfs = Disk::holding(dir.path(), "gpt", "btrfs", 128);
+    let xfs = Disk::holding(dir.path(), "dos", "xfs", 320);
+    btrfs.enlarge(384);
+    xfs.enlarge(448);
+    let disks = [&disk, &btrfs, &xfs].map(Disk::argument).into();
     let again = steps(dir.path(), "again.yml", from_step(&swap, "swap"));
-    let yaml = [example("extend", dir.path()), again, show(dir.path(), SECOND)];
-    let mut vm = Vm::boot(&build("duties-again", &yaml), dir.path(), &setup());
+    let others = steps(dir.path(), "others.yml", OTHERS);
+    let yaml = [example("extend", dir.path()), again, others, show(dir.path(), SECOND)];
+    let mut vm = Vm::boot(&build("duties-again", &yaml), dir.path(), &Setup { disks, ..Setup::default() });
     let line = said(&vm, "swap");
     assert!(line.contains("/dm-0 partition") && line.contains("/swap"), "{line}");
-    let line = said(&vm, "extend");
-    let megabytes = line.split_whitespace().filter_map(|word| word.parse::<u64>().ok()).next();
-    assert!(megabytes.is_some_and(|size| size > 150), "the file system has not grown: {line}");
+    for (fs, least) in [("ext4", 150), ("btrfs", 380), ("xfs", 360)] {
+        let line = said(&vm, fs);
+        let megabytes = line.split_whitespace().filter_map(|word| word.parse::<u64>().ok()).next();
+        assert!(megabytes.is_some_and(|size| size > least), "the file system has not grown: {line}");
+    }
+    let line = said(&vm, "plain");
+    assert!(line.contains("/plain file"), "{line}");
     vm.press_power_button();
     vm.wait_off();
     disk.assert_clean();
+    let table = btrfs.table();
+    assert!(table.contains("label: gpt"), "{table}");
 }
