@@ -167,6 +167,7 @@ fn uploads_that_break_off_go_on_or_start_again() {
         (Faults { cuts: 2, after: half, forgets: true, ..Faults::default() }, false),
         (Faults { busy: 2, ..Faults::default() }, false),
         (Faults { expires: 2, ..Faults::default() }, false),
+        (Faults { doubts: 1, ..Faults::default() }, false),
     ] {
         let registry = Uploads::new(faults);
         let (home, name) = (home_with(&image), format!("{}/x:1", registry.host()));

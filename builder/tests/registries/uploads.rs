@@ -24,6 +24,8 @@ pub struct Faults {
     pub busy: usize,
     /// Forgets so many uploads before their first byte.
     pub expires: usize,
+    /// Says of so many manifests that their digest is another.
+    pub doubts: usize,
 }
 
 #[derive(Default)]
@@ -169,6 +171,12 @@ fn serve(mut stream: TcpStream, state: &Mutex<State>) {
                     (if method == "GET" { 204 } else { 202 }, headers, Vec::new())
                 }
             }
+        }
+        "PUT" if state.faults.doubts > 0 => {
+            state.faults.doubts -= 1;
+            let message = "provided digest did not match uploaded content";
+            let said = format!("{{\"errors\":[{{\"code\":\"DIGEST_INVALID\",\"message\":\"{message}\"}}]}}");
+            (400, String::new(), said.into_bytes())
         }
         "PUT" => {
             state.manifests.insert(digest(&body), body.clone());
