@@ -130,15 +130,7 @@ impl Workspace {
     pub fn compile(&self, name: &str, binaries: &[String], shown: bool) -> Result<String, PkgError> {
         let mut cargo = Command::new("cargo");
         cargo.current_dir(&self.root).args(["build", "--locked", "--profile", PROFILE, "--target", TARGET]);
-        // Linked for one address: relocating a static-pie touches 250 kB in every process, and takes 300 kB of the file.
-        // Stack, heap and mappings are at random addresses all the same.
-        // No path of this machine goes into a binary, so that another machine makes the same one.
-        let flags = format!(
-            "-C target-feature=+crt-static -C relocation-model=static --remap-path-prefix={}=/src --remap-path-prefix={}=/cargo",
-            self.root.display(),
-            cargo_home().display(),
-        );
-        cargo.env("RUSTFLAGS", flags).env_remove("CARGO_ENCODED_RUSTFLAGS").args(["--package", name]);
+        cargo.env("RUSTFLAGS", self.flags()).env_remove("CARGO_ENCODED_RUSTFLAGS").args(["--package", name]);
         for binary in binaries {
             cargo.args(["--bin", binary]);
         }
@@ -158,6 +150,21 @@ impl Workspace {
             outcome: out.status.to_string(),
             output: said,
         })
+    }
+
+    /// What rustc is told.
+    fn flags(&self) -> String {
+        // Linked for one address: relocating a static-pie touches 250 kB in every process, and takes 300 kB of the file.
+        // Stack, heap and mappings are at random addresses all the same.
+        // No path of this machine goes into a binary, so that another machine makes the same one. What build scripts write is
+        // in the target directory, which CARGO_TARGET_DIR may have elsewhere.
+        format!(
+            "-C target-feature=+crt-static -C relocation-model=static --remap-path-prefix={}=/src \
+             --remap-path-prefix={}=/src/target --remap-path-prefix={}=/cargo",
+            self.root.display(),
+            self.target.display(),
+            cargo_home().display(),
+        )
     }
 
     fn crate_of(&self, binary: &str) -> Result<&Crate, PkgError> {
@@ -218,6 +225,16 @@ mod tests {
         assert_eq!(Vec::from_iter(&recipe.crates), ["device-mapper", "image-layout", "kmod", "lk-init"]);
         assert!(recipe.dependencies.contains("libcontainer"), "{:?}", recipe.dependencies);
         assert!(!recipe.dependencies.contains("clap"), "{:?}", recipe.dependencies);
+    }
+
+    #[test]
+    fn paths_in_a_binary_are_the_same_wherever_its_target_directory_is() {
+        let at = |target: &str| {
+            Workspace { root: "/w".into(), target: target.into(), packages: Vec::new() }.flags()
+        };
+        for target in ["/w/target", "/elsewhere"] {
+            assert!(at(target).contains(&format!("={target}=/src/target ")), "{}", at(target));
+        }
     }
 
     #[test]
