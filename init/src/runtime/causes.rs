@@ -42,6 +42,7 @@ pub fn collect() -> Result<Heard, RuntimeError> {
     let causes = Causes { file: Mutex::new(duplicate()?) };
     // Refused when somebody collects already, which leaves this one empty.
     if dispatcher::set_global_default(Dispatch::new(causes)).is_ok() {
+        // It cannot be set yet: only the one call that `tracing` does not refuse comes here.
         COLLECTED.set(duplicate()?).ok();
     }
     Ok(Heard(reader))
