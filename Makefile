@@ -41,7 +41,7 @@ kernel-check: deps ## make our kernel's configurations, and judge them, without 
 
 kernel-suite: packages kernel ## boot everything on our own kernel
 	$(LKB) pkg build $(TEST_PACKAGES)
-	LKB_KERNEL=kernel-configs cargo test --locked --no-fail-fast $(MACHINES) -- --test-threads=3 --skip faults::
+	LKB_KERNEL=kernel-configs cargo test --locked --no-fail-fast $(MACHINES) -- --include-ignored --test-threads=3 --skip faults::
 
 # Linking what boots keeps one core busy; unit tests and lints have the other. What each prints stays in one piece.
 test: fmt deps ## every check there is

@@ -7,7 +7,6 @@ use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
 use lkb::config::PackageResolver;
-use lkb::image::{Cache, Reference};
 use lkb::pkg::Resolver;
 
 use crate::image::out_dir;
@@ -33,19 +32,10 @@ pub fn chosen() -> Option<&'static Path> {
     CHOSEN.get_or_init(choose).as_deref()
 }
 
-/// The configuration that gives a machine our own kernel; `None` when that is not in the cache, for to build it takes longer than
-/// all tests. When `LKB_KERNEL` names it, it has to be there.
-///
-/// # Panics
-/// When the cache cannot be read.
+/// The configuration that gives a machine our own kernel, which `make kernel` builds.
 #[must_use]
-pub fn built() -> Option<PathBuf> {
-    let reference = reference(PACKAGE);
-    let cache = Cache::open(&Cache::default_dir().expect("the cache")).expect("the cache");
-    let parsed: Reference = reference.parse().expect("the reference of a package");
-    let is_there = cache.resolve(&parsed, "amd64").expect("the index of the cache").is_some();
-    let is_asked_for = std::env::var(CHOICE).is_ok_and(|package| package == PACKAGE);
-    (is_there || is_asked_for).then(|| configuration("own-kernel.yml", &reference))
+pub fn built() -> PathBuf {
+    configuration("own-kernel.yml", &reference(PACKAGE))
 }
 
 fn reference(package: &str) -> String {

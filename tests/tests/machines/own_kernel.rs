@@ -1,7 +1,6 @@
 //! Our own kernel (`make kernel`): it mounts its root by itself, loads nothing that is not signed, is small, and is there soon.
 //!
-//! To build it takes longer than all other tests. Until it is in the cache these have nothing to boot: they say so and end.
-//! `make kernel-suite` builds it first.
+//! To build it takes longer than all other tests: `make kernel-suite` does that, and then runs these.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -24,15 +23,6 @@ const LONGEST_START: f64 = 1.1;
 
 fn directory() -> tempfile::TempDir {
     tempfile::tempdir().expect("a temporary directory")
-}
-
-/// The configuration that chooses our own kernel.
-fn own() -> Option<PathBuf> {
-    let own = built();
-    if own.is_none() {
-        eprintln!("our own kernel is not in the cache, so it is not booted: make kernel-suite");
-    }
-    own
 }
 
 /// Builds a machine from `yaml` with our own kernel.
@@ -68,8 +58,9 @@ fn mounts_its_root(image: &Path, dir: &Path, file_system: &str) {
 }
 
 #[test]
+#[ignore = "takes our own kernel: make kernel-suite"]
 fn the_kernel_mounts_ext4_squashfs_erofs_and_iso_9660_without_an_initrd() {
-    let Some(own) = own() else { return };
+    let own = built();
     let dir = directory();
     let yaml = with_a_module(dir.path());
     build(dir.path(), "kernel+squashfs", "squashfs", &yaml, &own);
@@ -106,16 +97,18 @@ fn the_kernel_mounts_ext4_squashfs_erofs_and_iso_9660_without_an_initrd() {
 }
 
 #[test]
+#[ignore = "takes our own kernel: make kernel-suite"]
 fn a_disk_of_lkb_has_a_root_that_the_kernel_mounts() {
-    let Some(own) = own() else { return };
+    let own = built();
     let dir = directory();
     build(dir.path(), "raw-bios", "m", &with_a_module(dir.path()), &own);
     mounts_its_root(&dir.path().join("m-bios.img"), dir.path(), "squashfs");
 }
 
 #[test]
+#[ignore = "takes our own kernel: make kernel-suite"]
 fn the_kernel_is_small_and_so_is_a_machine_with_it() {
-    let Some(own) = own() else { return };
+    let own = built();
     let dir = directory();
     let pkg = root().join("pkg");
     let pkg = pkg.display();
@@ -135,8 +128,9 @@ fn the_kernel_is_small_and_so_is_a_machine_with_it() {
 }
 
 #[test]
+#[ignore = "takes our own kernel: make kernel-suite"]
 fn the_kernel_runs_init_soon() {
-    let Some(own) = own() else { return };
+    let own = built();
     let dir = directory();
     let example = root().join("examples/bench-embedded.yml");
     let image = Image::build(dir.path(), "bench", &[&example, &own]).expect("building the example");
