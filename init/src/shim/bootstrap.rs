@@ -11,7 +11,10 @@ use std::process::{Command, Stdio};
 
 use containerd_shim_protos::types::introspection::{RuntimeInfo, RuntimeVersion};
 use nix::fcntl::OFlag;
+use nix::sys::signal::{Signal, kill};
+use nix::sys::wait::waitpid;
 use nix::time::{ClockId, clock_gettime};
+use nix::unistd::Pid;
 
 use super::args::Identity;
 use super::event::Subject;
@@ -38,7 +41,7 @@ const SHORT_NAME: &str = "containerd-shim";
 pub fn start(identity: &Identity) -> Result<(), String> {
     let path = socket_path()?;
     let listener = listen(&path).map_err(|error| format!("cannot listen on {}: {error}", path.display()))?;
-    let result = launch(identity, listener).and_then(|()| announce(&path));
+    let result = launch(identity, listener).and_then(|server| announce(&path).inspect_err(|_| end(server)));
     if result.is_err() {
         // Nobody will hear of it.
         std::fs::remove_file(&path).ok();
@@ -46,7 +49,7 @@ pub fn start(identity: &Identity) -> Result<(), String> {
     result
 }
 
-fn launch(identity: &Identity, listener: UnixListener) -> Result<(), String> {
+fn launch(identity: &Identity, listener: UnixListener) -> Result<Pid, String> {
     let mut command = Command::new("/proc/self/exe");
     command
         .arg0(format!("/usr/bin/{NAME}"))
@@ -56,7 +59,15 @@ fn launch(identity: &Identity, listener: UnixListener) -> Result<(), String> {
         .stdout(Stdio::null())
         .stderr(log())
         .current_dir("/");
-    spawn(&mut command, None).map(drop).map_err(|errno| format!("cannot start the server: {errno}"))
+    spawn(&mut command, None).map_err(|errno| format!("cannot start the server: {errno}"))
+}
+
+/// Ends a server that nobody can find: a containerd that died while we started it starts another when it is back.
+fn end(server: Pid) {
+    match kill(server, Signal::SIGKILL).and_then(|()| waitpid(server, None)) {
+        Ok(_) => {}
+        Err(errno) => say(&format!("cannot end the server {server}: {errno}")),
+    }
 }
 
 /// The pipe to containerd's log; opened for reading too, so that it outlives containerd, and never waits.

@@ -59,7 +59,7 @@ fn parse(pid: i32, stat: &str, args: &[u8]) -> Option<Process> {
 /// |---|---|
 /// | `supervisor` | PID 1's child of that name |
 /// | `containerd` | the daemon |
-/// | `shim:NAME` | the shim of a service |
+/// | `shim:NAME` | the shim of a service: of several, the one that has the service for a child |
 /// | `service:NAME` | the service, and its children |
 fn is_meant(target: &str, process: &Process) -> bool {
     let args: Vec<&str> = process.args.iter().map(String::as_str).collect();
@@ -75,14 +75,21 @@ fn is_meant(target: &str, process: &Process) -> bool {
     }
 }
 
-/// The oldest process that `target` means.
+/// The oldest process that `target` means. A shim that died containerds left goes before the one that serves, and ends by
+/// itself: it is not what a test means while there is another.
 pub fn find(target: &str) -> Option<Process> {
     pick(target, all())
 }
 
 fn pick(target: &str, processes: Vec<Process>) -> Option<Process> {
+    let service = target.strip_prefix("shim:").map(|name| format!("service:{name}"));
+    let parents: Vec<i32> = processes
+        .iter()
+        .filter(|process| service.as_ref().is_some_and(|service| is_meant(service, process)))
+        .map(|process| process.parent)
+        .collect();
     let meant = processes.into_iter().filter(|process| process.state != 'Z' && is_meant(target, process));
-    meant.min_by_key(|process| (process.started, process.pid))
+    meant.min_by_key(|process| (!parents.contains(&process.pid), process.started, process.pid))
 }
 
 /// All processes that `target` means.
@@ -111,6 +118,7 @@ mod tests {
             made(1, 0, 1, "/init"),
             made(70, 1, 50, "supervisor"),
             made(80, 70, 51, "/usr/bin/containerd"),
+            made(88, 1, 58, "/usr/bin/containerd-shim-runc-v2 -namespace services.linuxkit -id a -address x"),
             made(90, 1, 60, "/usr/bin/containerd-shim-runc-v2 -namespace services.linuxkit -id a -address x"),
             made(
                 91,
