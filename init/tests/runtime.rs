@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use lk_init::runtime::runner::{Done, Step};
+use lk_init::runtime::runner::{Answer, Done, Step};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
@@ -184,9 +184,13 @@ impl Runner {
         File::create(&request.stdout).and_then(|_| File::create(&request.stderr)).unwrap();
         let line = serde_json::to_string(&request).unwrap() + "\n";
         self.requests.write_all(line.as_bytes()).unwrap();
-        let mut done = [0; 2];
-        self.requests.read_exact(&mut done).unwrap();
-        Done::from_bytes(done)
+        let mut bytes = [0; 2];
+        loop {
+            self.requests.read_exact(&mut bytes).unwrap();
+            if let Answer::Done(done) = Answer::from_bytes(bytes) {
+                return done;
+            }
+        }
     }
 }
 

@@ -76,7 +76,7 @@ pub fn release(ids: &[String]) -> Result<(), RuntimeError> {
 
 /// `runtime run`: the whole life of a container; returns its exit code.
 pub fn run(root: &Path, bundle: &Path, id: &str, exit_file: Option<&Path>) -> Result<u8, RuntimeError> {
-    run_with(root, bundle, id, exit_file, &wait_for_containers()?)
+    run_with(root, bundle, id, exit_file, &wait_for_containers()?, || ())
 }
 
 /// Makes the calling process one that containers can be waited for in.
@@ -86,15 +86,16 @@ pub fn wait_for_containers() -> Result<Signals, RuntimeError> {
     Signals::block()
 }
 
-/// As [`run`], where `signals` tell of ends.
+/// As [`run`], where `signals` tell of ends; `begun` is called when the container runs.
 pub fn run_with(
     root: &Path,
     bundle: &Path,
     id: &str,
     exit_file: Option<&Path>,
     signals: &Signals,
+    begun: impl FnOnce(),
 ) -> Result<u8, RuntimeError> {
-    let result = run_and_clean_up(root, bundle, id, signals);
+    let result = run_and_clean_up(root, bundle, id, signals, begun);
     if let Some(path) = exit_file {
         let code = *result.as_ref().unwrap_or(&RUNTIME_FAILED);
         write_exit(path, code)?;
@@ -102,12 +103,18 @@ pub fn run_with(
     result
 }
 
-fn run_and_clean_up(root: &Path, bundle: &Path, id: &str, signals: &Signals) -> Result<u8, RuntimeError> {
+fn run_and_clean_up(
+    root: &Path,
+    bundle: &Path,
+    id: &str,
+    signals: &Signals,
+    begun: impl FnOnce(),
+) -> Result<u8, RuntimeError> {
     if has_remains(root, id) {
         // Of a container of the same id, by a runtime that was killed.
         delete(root, id, true)?;
     }
-    let result = create_and_wait(root, bundle, id, signals);
+    let result = create_and_wait(root, bundle, id, signals, begun);
     let released = prepare::release(&mut Kernel, &Records::default(), id, Some(bundle));
     match (result, released) {
         (Ok(code), Err(error)) => {
@@ -119,12 +126,18 @@ fn run_and_clean_up(root: &Path, bundle: &Path, id: &str, signals: &Signals) -> 
     }
 }
 
-fn create_and_wait(root: &Path, path: &Path, id: &str, signals: &Signals) -> Result<u8, RuntimeError> {
+fn create_and_wait(
+    root: &Path,
+    path: &Path,
+    id: &str,
+    signals: &Signals,
+    begun: impl FnOnce(),
+) -> Result<u8, RuntimeError> {
     let bundle = Bundle::read(path)?;
     prepare_with(path, id, &bundle.runtime, bundle.read_only())?;
     let request = Create { root, id, console_socket: None, pid_file: None };
     let result = create(request, &bundle).and_then(|created| {
-        let result = start_and_wait(created, id, &bundle, signals);
+        let result = start_and_wait(created, id, &bundle, signals, begun);
         // By force, because a failure may have left it created or running.
         let deleted = delete(root, id, true);
         result.and_then(|code| deleted.map(|()| code))
@@ -138,6 +151,7 @@ fn start_and_wait(
     id: &str,
     bundle: &Bundle,
     signals: &Signals,
+    begun: impl FnOnce(),
 ) -> Result<u8, RuntimeError> {
     for warning in &created.warnings {
         eprintln!("{id}: {warning}");
@@ -145,6 +159,7 @@ fn start_and_wait(
     let pid = created.container.pid().ok_or(RuntimeError::NoProcess)?;
     attach_to(id, pid.as_raw(), &bundle.runtime)?;
     created.container.start().map_err(RuntimeError::container("start"))?;
+    begun();
     signals.wait_for_exit(Pid::from_raw(pid.as_raw()))
 }
 

@@ -1,7 +1,7 @@
 //! `runtime runner`: containers one after another in one process, which is executed, and touches its pages, once for all.
 //!
-//! Standard input is a socket: each [`Step`] comes as a line of JSON and is answered by a [`Done`], before the next may be
-//! asked for. The process ends with the socket, and after a failure of its own: a step that succeeds finds it as a new one.
+//! Standard input is a socket: each [`Step`] comes as a line of JSON and is answered by [`Answer`]s: maybe that the container
+//! runs, and how it ended, before the next may be asked for. The process ends with the socket, and after a failure of its own: a step that succeeds finds it as a new one.
 
 use std::fs::{File, OpenOptions};
 use std::io::{BufRead, BufReader, Read, Write};
@@ -45,17 +45,32 @@ pub struct Done {
     pub is_last: bool,
 }
 
-impl Done {
+/// What is said of a step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Answer {
+    /// Its container is made, and runs.
+    Begun,
+    /// It is over.
+    Done(Done),
+}
+
+/// The second byte of [`Answer::Begun`]; that of the other is 0, or 1 when it is the last.
+const BEGUN: u8 = 2;
+
+impl Answer {
     /// As it is written.
     #[must_use]
     pub fn to_bytes(self) -> [u8; 2] {
-        [self.code, self.is_last.into()]
+        match self {
+            Self::Begun => [0, BEGUN],
+            Self::Done(Done { code, is_last }) => [code, is_last.into()],
+        }
     }
 
     /// As it is read.
     #[must_use]
-    pub fn from_bytes([code, is_last]: [u8; 2]) -> Self {
-        Self { code, is_last: is_last != 0 }
+    pub fn from_bytes([code, kind]: [u8; 2]) -> Self {
+        if kind == BEGUN { Self::Begun } else { Self::Done(Done { code, is_last: kind != 0 }) }
     }
 }
 
@@ -70,13 +85,16 @@ pub fn serve(root: &Path) -> Result<u8, RuntimeError> {
             return Ok(0);
         }
         let Some(step) = read(&mut reader)? else { return Ok(0) };
-        let result = run(root, &step, &signals);
+        let result = run(root, &step, &signals, || {
+            // Who asked may be gone; its successor finds the exit file.
+            (&requests).write_all(&Answer::Begun.to_bytes()).ok();
+        });
         if let Err(error) = &result {
             eprintln!("{}: {}", step.id, chain(error));
         }
         let is_last = result.is_err() || signals.told_to_end();
         let done = Done { code: result.unwrap_or(RUNTIME_FAILED), is_last };
-        match (&requests).write_all(&done.to_bytes()) {
+        match (&requests).write_all(&Answer::Done(done).to_bytes()) {
             // Who asked is gone; its successor finds the exit file.
             Err(_) => return Ok(0),
             Ok(()) if is_last => return Ok(0),
@@ -105,13 +123,13 @@ fn read(requests: &mut impl BufRead) -> Result<Option<Step>, RuntimeError> {
         .map_err(|source| RuntimeError::Json { path: path.to_owned(), source })
 }
 
-fn run(root: &Path, step: &Step, signals: &Signals) -> Result<u8, RuntimeError> {
+fn run(root: &Path, step: &Step, signals: &Signals, begun: impl FnOnce()) -> Result<u8, RuntimeError> {
     let open =
         |path: &Path| OpenOptions::new().write(true).open(path).map_err(RuntimeError::io("open", path));
     let put = |errno: Errno| RuntimeError::system("take the files for output")(errno);
     nix::unistd::dup2_stdout(open(&step.stdout)?).map_err(put)?;
     nix::unistd::dup2_stderr(open(&step.stderr)?).map_err(put)?;
-    run_with(root, &step.bundle, &step.id, Some(&step.exit_file), signals)
+    run_with(root, &step.bundle, &step.id, Some(&step.exit_file), signals, begun)
 }
 
 #[cfg(test)]
@@ -120,8 +138,9 @@ mod tests {
 
     #[test]
     fn an_answer_is_read_as_it_was_written() {
-        for done in [Done { code: 0, is_last: false }, Done { code: 143, is_last: true }] {
-            assert_eq!(Done::from_bytes(done.to_bytes()), done);
+        let done = [Done { code: 0, is_last: false }, Done { code: 143, is_last: true }].map(Answer::Done);
+        for answer in done.into_iter().chain([Answer::Begun]) {
+            assert_eq!(Answer::from_bytes(answer.to_bytes()), answer);
         }
     }
 

@@ -132,7 +132,7 @@ async fn boot(onboot: &[plan::OneShot], registry: &Registry, daemon: Option<&Rc<
     if let Err(reason) = volumes {
         console::say(&format!("volumes: {reason}"));
     }
-    let outcome = one_shot::ONBOOT.run(onboot, timeline).await;
+    let outcome = one_shot::ONBOOT.run(onboot, timeline, || daemon.and_then(|daemon| daemon.pause())).await;
     scripts::run(Phase::AfterOnboot).await;
     // Not earlier: `onboot` may mount a disk on /var.
     reports.logs.write_files();
@@ -187,7 +187,7 @@ async fn shut_down(
     let names: Vec<&str> = left.iter().map(|(name, _)| name.as_str()).collect();
     let stopped = if left.is_empty() { Ok(()) } else { Err(format!("did not stop: {}", names.join(", "))) };
     step.end_with(&stopped);
-    one_shot::ONSHUTDOWN.run(onshutdown, timeline).await;
+    one_shot::ONSHUTDOWN.run(onshutdown, timeline, || ()).await;
     scripts::run(Phase::AfterOnshutdown).await;
     if let Some(daemon) = daemon {
         let step = timeline.begin(Kind::Shutdown, "containerd");

@@ -142,7 +142,14 @@ impl Progress {
 impl Sequence {
     /// Runs all `steps` that have not run yet, up to one whose failure ends it. To be cancelled by
     /// [`Sequence::cancel`], not by dropping alone.
-    pub async fn run(&self, steps: &[OneShot], timeline: &Rc<Recorder>) -> Outcome {
+    ///
+    /// What `beside` returns is kept while a container is made.
+    pub async fn run<T>(
+        &self,
+        steps: &[OneShot],
+        timeline: &Rc<Recorder>,
+        beside: impl Fn() -> T,
+    ) -> Outcome {
         let file = self.state_file();
         let mut progress: Progress = state_file::read(&file).unwrap_or_default();
         if progress.finished {
@@ -161,7 +168,7 @@ impl Sequence {
             let recorded = timeline.begin(self.kind, &step.id);
             let end = match todo {
                 Todo::Nothing => continue,
-                Todo::Run => self.run_step(step, &mut progress, &mut runner).await,
+                Todo::Run => self.run_step(step, &mut progress, &mut runner, &beside).await,
                 Todo::Adopt(process) => self.adopt(step, process).await,
             };
             recorded.end_with(&if end.is_success() { Ok(()) } else { Err(end) });
@@ -196,7 +203,13 @@ impl Sequence {
     }
 
     /// Runs a step in `runner`, or in a new one when there is none; leaves there what can run the next.
-    async fn run_step(&self, step: &OneShot, progress: &mut Progress, runner: &mut Option<Runner>) -> End {
+    async fn run_step<T>(
+        &self,
+        step: &OneShot,
+        progress: &mut Progress,
+        runner: &mut Option<Runner>,
+        beside: impl Fn() -> T,
+    ) -> End {
         let prefix = format!("{} {}", self.name, step.id);
         let limit = step.deadline.unwrap_or(self.deadline);
         let mut late = false;
@@ -218,6 +231,7 @@ impl Sequence {
             watch.watch_content(&stderr)?;
             Ok(watch)
         });
+        let making = beside();
         let mut used = match alive(runner.take()).map_or_else(Runner::start, Ok) {
             Ok(used) => used,
             Err(error) => return failed("start the runtime", &error),
@@ -235,7 +249,7 @@ impl Sequence {
             stderr,
         };
         let ended = {
-            let (deadline, ended) = (tokio::time::sleep(limit), used.run(&request));
+            let (deadline, ended) = (tokio::time::sleep(limit), used.run(&request, making));
             tokio::pin!(deadline, ended);
             loop {
                 tokio::select! {

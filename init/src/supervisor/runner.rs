@@ -11,7 +11,7 @@ use tokio::process::Child;
 use super::face;
 use super::process::ProcessId;
 use crate::engine::Exit;
-use crate::runtime::runner::{Done, Step};
+use crate::runtime::runner::{Answer, Done, Step};
 
 /// A `runtime runner`. Dropped, it ends what it is at, and then itself.
 #[derive(Debug)]
@@ -52,21 +52,27 @@ impl Runner {
         matches!(self.child.try_wait(), Ok(None))
     }
 
-    /// Runs a step. Cancelled, the step goes on.
-    pub async fn run(&mut self, step: &Step) -> io::Result<Ended> {
+    /// Runs a step; `making` is dropped when its container runs. Cancelled, the step goes on.
+    pub async fn run<T>(&mut self, step: &Step, making: T) -> io::Result<Ended> {
         let mut line = serde_json::to_vec(step)?;
         line.push(b'\n');
-        let mut done = [0; 2];
+        let mut making = Some(making);
         let requests = &mut self.requests;
         let answer = async {
             requests.write_all(&line).await?;
-            requests.read_exact(&mut done).await
+            let mut bytes = [0; 2];
+            loop {
+                requests.read_exact(&mut bytes).await?;
+                match Answer::from_bytes(bytes) {
+                    Answer::Begun => drop(making.take()),
+                    Answer::Done(done) => return Ok::<_, io::Error>(done),
+                }
+            }
         };
         // A container that is being made has the socket open as well, so its end does not tell of the runner's.
         tokio::select! {
             biased;
-            answered = answer => if answered.is_ok() {
-                let Done { code, is_last } = Done::from_bytes(done);
+            answered = answer => if let Ok(Done { code, is_last }) = answered {
                 return Ok(Ended { exit: Exit::from_status(code.into()), is_last });
             },
             status = self.child.wait() => return status.map(Ended::without_answer),

@@ -15,6 +15,8 @@ use tokio::process::{Child, Command};
 use tokio::sync::watch;
 
 use super::config::{self, Config, Output};
+use super::pause::{self, Pause};
+use super::{BINARY, NAME};
 use crate::engine::{self, Connection, EngineError};
 use crate::runtime::read_bounded;
 use crate::supervisor::backoff::Backoff;
@@ -27,10 +29,6 @@ use crate::supervisor::{console, state_file};
 use crate::sys::set_group_niceness;
 use crate::timeline::{Kind, Outcome};
 
-/// What it is called in logs and on the time-line.
-const NAME: &str = "containerd";
-/// Where it is, if the image has it.
-pub const BINARY: &str = "/usr/bin/containerd";
 const RUNTIME_CONFIG: &str = "/etc/containerd/runtime-config.toml";
 const OWN_CONFIG: &str = "/etc/containerd/config.toml";
 const STATE_DIR: &str = "/run/containerd";
@@ -145,6 +143,12 @@ impl Daemon {
             Ok(()) | Err(Errno::ESRCH) => {}
             Err(errno) => console::say(&format!("{NAME}: cannot set its priority: {errno}")),
         }
+    }
+
+    /// Holds it still while a container of `onboot` is made; nobody waits for it as long as they run.
+    #[must_use]
+    pub fn pause(&self) -> Option<Pause> {
+        self.process.get().filter(|_| !self.is_waited_for.get()).and_then(Pause::of)
     }
 
     /// Starts it anew when a file system has been mounted over its state since it was started.
@@ -280,6 +284,7 @@ impl Process {
         if let Some(Remembered { process: id, state }) = state_file::read(&file)
             && let Some(handle) = Handle::open(id)
         {
+            pause::resume(&handle)?;
             return Ok(Self { id, state, child: None, handle: Some(handle) });
         }
         // Made before containerd makes it, so that it is known which one it uses.
