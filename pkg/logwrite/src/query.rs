@@ -3,6 +3,7 @@
 use std::io::{self, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use crate::message::Message;
 
@@ -10,6 +11,8 @@ use crate::message::Message;
 pub const SOCKET: &str = "/run/memlogdq.sock";
 /// Longest line that is read; the supervisor's have 8 KiB, and JSON may make six of one byte.
 const LONGEST: usize = 128 * 1024;
+/// Most bytes that are read at the end: the supervisor keeps 1 MiB of text and may tell it all, and JSON may make six of one byte.
+const MOST_AT_END: u64 = 8 << 20;
 
 /// What is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,6 +79,14 @@ impl Messages {
         }
         Ok(true)
     }
+
+    /// Reads what is there already, from something that does not wait for more. Whoever tells the logs may go on
+    /// meanwhile: it ends after 8 MiB, or when it is `until`.
+    pub fn drain(&mut self, from: &mut impl Read, until: Instant, mut take: impl FnMut(Message)) {
+        let mut from = from.take(MOST_AT_END);
+        // An error is mostly that there is no more yet; of any other, what was read is no worse.
+        while Instant::now() < until && self.read(&mut from, &mut take).is_ok_and(|more| more) {}
+    }
 }
 
 #[cfg(test)]
@@ -115,5 +126,30 @@ mod tests {
         let mut seen = 0;
         messages.read(&mut format!("\n{}", json(1)).as_bytes(), |_| seen += 1).unwrap();
         assert_eq!(seen, 1);
+    }
+
+    /// Tells the same line for ever.
+    struct Endless(std::io::Cursor<Vec<u8>>);
+
+    impl Read for Endless {
+        fn read(&mut self, piece: &mut [u8]) -> io::Result<usize> {
+            match self.0.read(piece)? {
+                0 => {
+                    self.0.set_position(0);
+                    self.0.read(piece)
+                }
+                length => Ok(length),
+            }
+        }
+    }
+
+    #[test]
+    fn one_that_never_stops_telling_does_not_keep_the_end_waiting() {
+        let mut endless = Endless(io::Cursor::new(json(1).into_bytes()));
+        let later = Instant::now() + std::time::Duration::from_secs(3600);
+        let (mut messages, mut seen) = (Messages::default(), 0);
+        messages.drain(&mut endless, later, |_| seen += 1);
+        assert_eq!(seen, MOST_AT_END / json(1).len() as u64);
+        messages.drain(&mut endless, Instant::now(), |_| panic!("its time is over"));
     }
 }

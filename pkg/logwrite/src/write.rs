@@ -4,9 +4,10 @@ use std::collections::HashMap;
 use std::ffi::OsString;
 use std::io;
 use std::os::fd::AsFd;
+use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use lk_command::command::Command;
 use lk_command::flags::{Flag, Parsed};
@@ -38,6 +39,8 @@ const FLAGS: &[Flag] = &[
 const OPEN: usize = 64;
 /// Pause before the logs are asked for again.
 const PAUSE: Duration = Duration::from_secs(1);
+/// How long writing may take after the signal to end; a service that is stopped has 10 s, unless its YAML says less.
+const AT_END: Duration = Duration::from_secs(2);
 
 #[derive(Debug, PartialEq, Eq)]
 struct Options {
@@ -105,20 +108,27 @@ fn run(options: &Options) -> Result<(), WriteError> {
         .map_err(|error| WriteError::Directory(options.directory.clone(), error))?;
     let mut logs = Logs { options, open: HashMap::new(), failing: false };
     loop {
-        let mut stream = query::ask(&options.socket, Mode::DumpAndFollow)?;
-        let mut messages = Messages::default();
-        loop {
-            if ending.wait(stream.as_fd()).map_err(WriteError::Wait)? == Woken::End {
-                return Ok(());
-            }
-            match messages.read(&mut stream, |message| logs.write(&message)) {
-                Ok(true) => {}
-                // The supervisor was started again: it tells what it has, of which nothing is written twice.
-                Ok(false) | Err(_) => break,
-            }
+        let stream = query::ask(&options.socket, Mode::DumpAndFollow)?;
+        if follow(stream, &ending, &mut logs).map_err(WriteError::Wait)? == Woken::End {
+            return Ok(());
         }
         std::thread::sleep(PAUSE);
     }
+}
+
+/// Writes what is told until nobody tells more, or the service is to end; what was told before that is written, too.
+fn follow(mut stream: UnixStream, ending: &Ending, logs: &mut Logs<'_>) -> io::Result<Woken> {
+    let mut messages = Messages::default();
+    while ending.wait(stream.as_fd())? == Woken::Input {
+        match messages.read(&mut stream, |message| logs.write(&message)) {
+            Ok(true) => {}
+            // The supervisor was started again: it tells what it has, of which nothing is written twice.
+            Ok(false) | Err(_) => return Ok(Woken::Input),
+        }
+    }
+    stream.set_nonblocking(true)?;
+    messages.drain(&mut stream, Instant::now() + AT_END, |message| logs.write(&message));
+    Ok(Woken::End)
 }
 
 /// The files that are open.
@@ -166,7 +176,10 @@ impl Logs<'_> {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write;
+
     use lk_command::flags;
+    use nix::sys::signal::{Signal, raise};
 
     use super::*;
 
@@ -199,5 +212,24 @@ mod tests {
         }
         assert!(logs.open.len() <= OPEN);
         assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 99);
+    }
+
+    #[test]
+    fn what_was_told_before_the_end_is_written() {
+        let directory = tempfile::tempdir().unwrap();
+        let options = read(&format!("-log-dir {}", directory.path().display())).unwrap();
+        let mut logs = Logs { options: &options, open: HashMap::new(), failing: false };
+        let ending = Ending::listen().unwrap();
+        let (stream, mut supervisor) = UnixStream::pair().unwrap();
+        // More than is read at once, in one write: a socket holds some hundred only.
+        let line = |n| format!("{{\"time\":\"2026-11-22T00:00:00Z\",\"source\":\"s\",\"msg\":\"{n}\"}}\n");
+        let told: String = (0..1000).map(line).collect();
+        supervisor.write_all(told.as_bytes()).unwrap();
+        // To this thread alone: the test's other threads do not block it.
+        raise(Signal::SIGTERM).unwrap();
+        assert_eq!(follow(stream, &ending, &mut logs).unwrap(), Woken::End);
+        let text = std::fs::read_to_string(directory.path().join("s.log")).unwrap();
+        assert_eq!(text.lines().count(), 1000);
+        assert!(text.ends_with(" s 999\n"), "{text}");
     }
 }
