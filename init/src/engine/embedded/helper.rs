@@ -22,6 +22,24 @@ const LOG_LIMIT: u64 = 1 << 16;
 const STOP_LIMIT: Duration = Duration::from_secs(5);
 const SIGTERM: u32 = 15;
 
+/// What the engine has done by the runtime: a trait, so that tests need no containers.
+#[allow(async_fn_in_trait)]
+pub trait Runtime {
+    /// `runtime create`, for a bundle that may have to be prepared, with the container's output.
+    async fn create(
+        &self,
+        id: &str,
+        bundle: &Path,
+        stdout: File,
+        stderr: File,
+        limit: Duration,
+    ) -> Result<(), EngineError>;
+    /// `runtime` with `args`, without output.
+    async fn run(&self, action: &'static str, args: &[&str], limit: Duration) -> Result<(), EngineError>;
+    /// `runtime exec`; a program that does not end within `limit` is ended.
+    async fn exec(&self, id: &str, args: &[String], limit: Duration) -> Result<Exit, EngineError>;
+}
+
 /// Runs `init runtime` for containers below one root.
 #[derive(Debug, Clone)]
 pub struct Helper {
@@ -40,8 +58,28 @@ impl Helper {
         Self { root: root.to_owned(), logs: Rc::default() }
     }
 
-    /// `runtime create`, for a bundle that may have to be prepared, with the container's output.
-    pub async fn create(
+    fn command(&self, log: &Log) -> Command {
+        let mut command = Command::new(SELF);
+        command.arg0("init").args(["runtime".as_ref(), "--root".as_ref(), self.root.as_os_str()]);
+        command.args([OsStr::new("--log"), log.0.as_os_str(), "--log-format".as_ref(), "json".as_ref()]);
+        // A group of its own, so that it outlives us.
+        command.stdin(Stdio::null()).process_group(0).kill_on_drop(true);
+        command
+    }
+
+    fn log(&self) -> Result<Log, EngineError> {
+        let number = self.logs.get();
+        self.logs.set(number + 1);
+        let dir = self.root.join(".logs");
+        std::fs::create_dir_all(&dir)
+            .map_err(|error| EngineError::Bundle(format!("cannot make {}: {error}", dir.display())))?;
+        let path = dir.join(format!("{}-{number}", std::process::id()));
+        Ok(Log(path))
+    }
+}
+
+impl Runtime for Helper {
+    async fn create(
         &self,
         id: &str,
         bundle: &Path,
@@ -66,8 +104,7 @@ impl Helper {
         Err(log.error(action, status))
     }
 
-    /// `runtime` with `args`, without output.
-    pub async fn run(&self, action: &'static str, args: &[&str], limit: Duration) -> Result<(), EngineError> {
+    async fn run(&self, action: &'static str, args: &[&str], limit: Duration) -> Result<(), EngineError> {
         let log = self.log()?;
         let mut command = self.command(&log);
         command.args(args).stdout(Stdio::null()).stderr(Stdio::null());
@@ -75,8 +112,7 @@ impl Helper {
         if status.success() { Ok(()) } else { Err(log.error(action, status)) }
     }
 
-    /// `runtime exec`; a program that does not end within `limit` is ended.
-    pub async fn exec(&self, id: &str, args: &[String], limit: Duration) -> Result<Exit, EngineError> {
+    async fn exec(&self, id: &str, args: &[String], limit: Duration) -> Result<Exit, EngineError> {
         let action = "execute a program in the task";
         let log = self.log()?;
         let mut command = self.command(&log);
@@ -96,25 +132,6 @@ impl Helper {
             Some(code) => Ok(Exit::from_status(code)),
             None => Ok(Exit::Unknown),
         }
-    }
-
-    fn command(&self, log: &Log) -> Command {
-        let mut command = Command::new(SELF);
-        command.arg0("init").args(["runtime".as_ref(), "--root".as_ref(), self.root.as_os_str()]);
-        command.args([OsStr::new("--log"), log.0.as_os_str(), "--log-format".as_ref(), "json".as_ref()]);
-        // A group of its own, so that it outlives us.
-        command.stdin(Stdio::null()).process_group(0).kill_on_drop(true);
-        command
-    }
-
-    fn log(&self) -> Result<Log, EngineError> {
-        let number = self.logs.get();
-        self.logs.set(number + 1);
-        let dir = self.root.join(".logs");
-        std::fs::create_dir_all(&dir)
-            .map_err(|error| EngineError::Bundle(format!("cannot make {}: {error}", dir.display())))?;
-        let path = dir.join(format!("{}-{number}", std::process::id()));
-        Ok(Log(path))
     }
 }
 

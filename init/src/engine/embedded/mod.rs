@@ -12,7 +12,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use self::helper::Helper;
+use self::helper::{Helper, Runtime};
 use self::records::Records;
 use super::{Container, Engine, EngineError, Exit, TaskId, TaskState};
 use crate::runtime::{self, DEFAULT_ROOT, Known, RuntimeError, Status, chain};
@@ -29,10 +29,10 @@ const SIGKILL: u32 = 9;
 
 /// Our own runtime.
 #[derive(Debug, Clone)]
-pub struct Embedded {
+pub struct Embedded<R = Helper> {
     root: PathBuf,
     records: Records,
-    helper: Helper,
+    helper: R,
     /// What was created here and nobody waits for yet, so that it need not be looked up for each step to there.
     fresh: RefCell<HashMap<String, Known>>,
 }
@@ -50,7 +50,9 @@ impl Embedded {
         let (root, records, helper) = (root.to_owned(), Records::at(exits), Helper::new(root));
         Self { root, records, helper, fresh: RefCell::default() }
     }
+}
 
+impl<R: Runtime> Embedded<R> {
     fn known(&self, task: &TaskId) -> Result<Option<Known>, RuntimeError> {
         match Known::load(&self.root, &task.id) {
             Ok(known) => Ok(Some(known)),
@@ -83,7 +85,7 @@ impl Embedded {
     }
 }
 
-impl Engine for Embedded {
+impl<R: Runtime> Engine for Embedded<R> {
     async fn ready(&self) -> Result<(), EngineError> {
         Ok(())
     }
@@ -181,6 +183,8 @@ fn refused(action: &'static str) -> impl FnOnce(RuntimeError) -> EngineError {
 
 #[cfg(test)]
 mod tests {
+    use std::fs::File;
+
     use super::*;
 
     fn task() -> TaskId {
@@ -223,22 +227,45 @@ mod tests {
         assert_eq!(run(engine.wait(&task())).unwrap(), Exit::Signal(11));
     }
 
+    /// Creates containers whose first process has this number and start, which nobody has any more.
+    struct Creates(PathBuf, ProcessId);
+
+    impl Runtime for Creates {
+        async fn create(&self, _: &str, _: &Path, _: File, _: File, _: Duration) -> Result<(), EngineError> {
+            made(&self.0, self.1);
+            Ok(())
+        }
+
+        async fn run(&self, action: &'static str, _: &[&str], limit: Duration) -> Result<(), EngineError> {
+            Err(EngineError::Timeout { action, limit })
+        }
+
+        async fn exec(&self, _: &str, _: &[String], _: Duration) -> Result<Exit, EngineError> {
+            Ok(Exit::Unknown)
+        }
+    }
+
     #[test]
     fn what_was_just_created_is_not_looked_up_again_until_it_is_removed() {
         let dir = tempfile::tempdir().unwrap();
         let (root, exits) = (dir.path().join("runtime"), dir.path().join("exits"));
-        let engine = Embedded::at(&root, &exits);
         let me = ProcessId::of(std::process::id()).unwrap();
-        made(&root, ProcessId { started: me.started + 1, ..me });
-        let known = Known::load(&root, "a").unwrap();
+        let helper = Creates(root.clone(), ProcessId { started: me.started + 1, ..me });
+        let records = Records::at(&exits);
+        let engine = Embedded { root: root.clone(), records, helper, fresh: RefCell::default() };
         std::fs::create_dir_all(&exits).unwrap();
         std::fs::write(exits.join(me.pid.to_string()), "code 7\n").unwrap();
-        std::fs::remove_dir_all(&root).unwrap();
-        let fresh = || engine.fresh.borrow_mut().insert("a".to_owned(), known.clone());
-        fresh();
+        let [bundle, stdout, stderr] = ["bundle", "out", "err"].map(|name| dir.path().join(name));
+        let container = Container { task: task(), bundle, stdout, stderr };
+        let create = || {
+            assert_eq!(run(engine.create(&container)).unwrap(), me.pid);
+            // So that looking it up would fail.
+            std::fs::remove_dir_all(&root).unwrap();
+        };
+        create();
         assert_eq!(run(engine.wait(&task())).unwrap(), Exit::Code(7));
         assert!(run(engine.wait(&task())).is_err());
-        fresh();
+        create();
         run(engine.remove(&task())).unwrap();
         assert!(run(engine.wait(&task())).is_err());
     }
