@@ -14,7 +14,7 @@
 //! | [`contents`] | what is in something that was built, one reader a format | image, tree, output |
 //! | [`diff`] | what is different between two root filesystems | contents, tree |
 //! | [`inventory`] | what is in a machine, by where it came from | config, tree, output, contents |
-//! | [`output`] | a machine → files, one module a format | tree, stage, crc32c |
+//! | [`output`] | a machine → files, one module a format | tree, stage, bounded, crc32c |
 //! | [`aws`] | Amazon's interfaces | http, utc |
 //! | [`azure`] | Azure's interfaces | http, utc |
 //! | [`gcp`] | Google Cloud's interfaces | http, event, crc32c |
@@ -22,17 +22,19 @@
 //! | [`scaleway`] | Scaleway's interfaces | http |
 //! | [`vcenter`] | vCenter's interfaces | http |
 //! | [`push`] | brings what was built to where it runs | aws, azure, gcp, openstack, scaleway, vcenter, event |
-//! | [`run`] | starts what was built | output (the metadata CD), size, aws, azure, gcp, openstack, scaleway, vcenter, push |
+//! | [`run`] | starts what was built | output (the metadata CD), size, bounded, aws, azure, gcp, openstack, scaleway, vcenter, push |
 //! | [`serve`] | a directory over HTTP | – |
 //! | [`size`] | sizes as people write them | – |
 //! | [`pkg`] | `build.yml`, content hash, Dockerfile drivers | config, image, tree, sbom, output (archives of images), utc |
 //! | [`event`] | what long work says while it goes on | – |
+//! | `bounded` | files of which no more is read than can be of use | – |
 //! | `crc32c` | a checksum of formats and protocols | – |
 //! | `utc` | moments as people and protocols write them | – |
 //! | [`cli`] | the command line | all |
 
 pub mod aws;
 pub mod azure;
+mod bounded;
 pub mod build;
 pub mod cli;
 pub mod config;

@@ -264,7 +264,10 @@ fn what_would_be_refused_is_never_asked() {
         (["push", "aws", "--bucket", "mine", path(&empty)], "it has 0 bytes"),
         (["push", "aws", "--bucket=mine", "--tpm", path(&empty)], "give --uefi with --tpm"),
         (["push", "aws", "--bucket=mine", "--img-name=*", path(&empty)], "choose one with --img-name"),
-        (["run", "aws", "--data-file", path(&large), "web"], "the user data has 16385 bytes"),
+        (
+            ["run", "aws", "--data-file", path(&large), "web"],
+            "has more than 16384 bytes, and EC2 takes no more user data",
+        ),
     ] {
         let (code, _, stderr) = lkb(&server, &args);
         assert_eq!(code, Some(1), "{says}");

@@ -290,7 +290,7 @@ fn too_much_user_data_is_said_before_any_call() {
     std::fs::write(&file, vec![b'x'; 65_536]).unwrap();
     let (code, _, stderr) = desk.run(&server, &["--data-file", file.to_str().unwrap()]);
     assert_eq!(code, Some(1));
-    assert!(stderr.contains("the user data has 65536 bytes"), "{stderr}");
+    assert!(stderr.contains("has more than 65535 bytes, and Azure takes no more user data"), "{stderr}");
     assert_eq!(server.asked(), [""; 0]);
 }
 

@@ -179,6 +179,6 @@ fn too_much_user_data_is_said_before_any_call() {
     let (code, _, stderr) =
         said(&cloud.lkb(&["run", "openstack", "--data-file", file.to_str().unwrap(), "web"]));
     assert_eq!(code, Some(1));
-    assert!(stderr.contains("the user data has 50000 bytes"), "{stderr}");
+    assert!(stderr.contains("has more than 49149 bytes, and Nova takes no more user data"), "{stderr}");
     assert_eq!(cloud.asked(), [""; 0]);
 }

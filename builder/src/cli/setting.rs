@@ -5,6 +5,8 @@ use std::str::FromStr;
 
 use thiserror::Error;
 
+use crate::bounded;
+
 /// Why a setting cannot be used.
 #[derive(Debug, Error)]
 pub enum SettingError {
@@ -35,6 +37,16 @@ pub enum SettingError {
         path: PathBuf,
         /// Why not.
         source: std::io::Error,
+    },
+    /// More user data than anybody takes there.
+    #[error("{} has more than {most} bytes, and {cloud} takes no more user data: let the machine fetch the rest itself", path.display())]
+    UserData {
+        /// The file.
+        path: PathBuf,
+        /// Who is to keep it.
+        cloud: &'static str,
+        /// How many bytes that cloud takes.
+        most: usize,
     },
 }
 
@@ -73,14 +85,39 @@ pub fn not_on_the_command_line(
     move |_| Err(format!("everybody who lists processes sees it; set {variable} instead"))
 }
 
-/// User data: a text, or what is in a file.
-pub fn user_data(text: Option<&str>, file: Option<&Path>) -> Result<Option<Vec<u8>>, SettingError> {
+/// User data: a text, or what is in a file, of which no more is read than this cloud takes.
+pub fn user_data(
+    text: Option<&str>,
+    file: Option<&Path>,
+    (cloud, most): (&'static str, usize),
+) -> Result<Option<Vec<u8>>, SettingError> {
     match (text, file) {
         (Some(text), _) => Ok(Some(text.as_bytes().to_vec())),
-        (None, Some(path)) => match std::fs::read(path) {
-            Ok(bytes) => Ok(Some(bytes)),
+        (None, Some(path)) => match bounded::read(path, most as u64) {
+            Ok(Some(bytes)) => Ok(Some(bytes)),
+            Ok(None) => Err(SettingError::UserData { path: path.to_owned(), cloud, most }),
             Err(source) => Err(SettingError::Read { path: path.to_owned(), source }),
         },
         (None, None) => Ok(None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_more_user_data_is_read_than_is_taken() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("data");
+        std::fs::write(&file, "1234").unwrap();
+        let read = |path, most| user_data(None, Some(path), ("A cloud", most));
+        assert_eq!(read(&file, 4).unwrap().as_deref(), Some(&b"1234"[..]));
+        let error = read(Path::new("/dev/zero"), 3).unwrap_err().to_string();
+        let wanted = "/dev/zero has more than 3 bytes, and A cloud takes no more user data: \
+                      let the machine fetch the rest itself";
+        assert_eq!(error, wanted);
+        assert!(matches!(read(&dir.path().join("none"), 4), Err(SettingError::Read { .. })));
+        assert_eq!(user_data(None, None, ("A cloud", 3)).unwrap(), None);
     }
 }

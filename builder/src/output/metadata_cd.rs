@@ -18,15 +18,15 @@ use crate::tree::{Node, Origin, Tree};
 /// The volume label.
 pub const LABEL: &str = "LKB_METADATA";
 
-/// Metadata services give no more than 64 KiB of user data; a CD may hold some more.
-const LIMIT: usize = 64 << 20;
+/// Most metadata that the CD holds, in bytes. Metadata services give no more than 64 KiB of user data; a CD may hold some more.
+pub const LIMIT: usize = 64 << 20;
 
 /// Why the CD could not be written.
 #[derive(Debug, Error)]
 pub enum MetadataCdError {
     /// The content is absurdly large.
-    #[error("metadata of {0} bytes: up to 64 MiB fit on the metadata CD")]
-    TooLarge(usize),
+    #[error("it holds up to {} MiB of metadata, and this is more: let the machine fetch the rest itself", LIMIT >> 20)]
+    TooLarge,
     /// The image cannot be made.
     #[error("cannot make the metadata CD")]
     Image(#[from] IsoError),
@@ -38,7 +38,7 @@ pub enum MetadataCdError {
 /// When writing fails, or `config` has more than 64 MiB.
 pub fn write(out: &mut dyn Write, config: &[u8]) -> Result<(), MetadataCdError> {
     if config.len() > LIMIT {
-        return Err(MetadataCdError::TooLarge(config.len()));
+        return Err(MetadataCdError::TooLarge);
     }
     let mut tree = Tree::new();
     let file = Node::file(config, 0o644, &Arc::new(Origin::default()));

@@ -16,6 +16,7 @@ use std::io::{BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 
 use super::{Format, Job, OutputError, member, vmlinux};
+use crate::bounded;
 use crate::tree::{Content, Tree, split};
 
 /// `NAME.tar`.
@@ -149,15 +150,12 @@ fn files(dir: &Path) -> Result<Vec<PathBuf>, OutputError> {
 }
 
 fn read(path: &Path) -> Result<Content, OutputError> {
-    let mut bytes = Vec::new();
-    let file = File::open(path).map_err(OutputError::io("read", path))?;
-    file.take(LIMIT + 1).read_to_end(&mut bytes).map_err(OutputError::io("read", path))?;
-    match bytes.len() as u64 > LIMIT {
-        true => Err(OutputError::Unfit {
+    match bounded::read(path, LIMIT).map_err(OutputError::io("read", path))? {
+        Some(bytes) => Ok(bytes.into()),
+        None => Err(OutputError::Unfit {
             format: NAME,
             reason: format!("{} has more than 16 MiB, and no file of the firmware has", path.display()),
         }),
-        false => Ok(bytes.into()),
     }
 }
 

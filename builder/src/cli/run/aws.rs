@@ -61,7 +61,11 @@ pub fn run(options: &Options, context: &Context) -> Outcome {
         disk_size: setting(options.disk_size.as_ref(), "AWS_DISK_SIZE")?.unwrap_or(0),
         disk_type: or(&options.disk_type, "AWS_DISK_TYPE", "gp2")?,
         security_group: options.security_group.clone(),
-        user_data: user_data(options.data.as_deref(), options.data_file.as_deref())?,
+        user_data: user_data(
+            options.data.as_deref(),
+            options.data_file.as_deref(),
+            ("EC2", aws::MAX_USER_DATA),
+        )?,
     };
     let started = |id: &str| context.terminal.note(format_args!("instance {id} is being started"));
     let (account, instance) = aws::start(&what, || Account::new(Login::from_environment()?), &started)?;

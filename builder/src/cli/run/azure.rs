@@ -69,7 +69,11 @@ pub fn run(options: &Options, context: &Context) -> Outcome {
         },
         location: options.location.clone(),
         machine: options.machine.clone(),
-        user_data: user_data(options.data.as_deref(), options.data_file.as_deref())?,
+        user_data: user_data(
+            options.data.as_deref(),
+            options.data_file.as_deref(),
+            ("Azure", azure::MAX_USER_DATA),
+        )?,
     };
     azure::check(&what)?;
     let disk = Disk::open(&what.disk)?;

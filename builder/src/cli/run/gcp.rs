@@ -81,7 +81,11 @@ pub fn run(options: &Options, context: &Context) -> Outcome {
         machine: or(&options.machine, "CLOUDSDK_COMPUTE_MACHINE", "g1-small")?,
         nested: options.nested_virt,
         vtpm: options.vtpm,
-        user_data: user_data(options.data.as_deref(), options.data_file.as_deref())?,
+        user_data: user_data(
+            options.data.as_deref(),
+            options.data_file.as_deref(),
+            ("Compute Engine", gcp::MAX_USER_DATA),
+        )?,
         disks: options.disk.clone(),
         patience: Duration::from_secs(options.timeout),
     };

@@ -68,7 +68,11 @@ pub fn run(options: &Options, context: &Context) -> Outcome {
         network: options.network.clone(),
         security_groups: options.sec_groups.iter().filter(|name| !name.is_empty()).cloned().collect(),
         key: options.keyname.clone(),
-        user_data: user_data(options.user_data.as_deref(), options.data_file.as_deref())?,
+        user_data: user_data(
+            options.user_data.as_deref(),
+            options.data_file.as_deref(),
+            ("Nova", openstack::MAX_USER_DATA),
+        )?,
         config_drive: options.config_drive,
         patience: Duration::from_secs(options.timeout),
     };

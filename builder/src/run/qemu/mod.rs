@@ -56,6 +56,7 @@ pub use virtiofsd::ShareError;
 use super::disk::{DiskRequest, Format};
 use super::networking::Networking;
 use super::publish::Published;
+use crate::bounded;
 use boot::Candidate;
 use state::State;
 
@@ -303,12 +304,9 @@ fn format_of(path: &Path) -> io::Result<Format> {
 
 fn read_cmdline(path: &Path) -> Result<String, QemuError> {
     let read = |source| QemuError::Read { path: path.to_owned(), source };
-    let mut content = Vec::new();
-    File::open(path).map_err(read)?.take(CMDLINE_LIMIT + 1).read_to_end(&mut content).map_err(read)?;
-    if content.len() as u64 > CMDLINE_LIMIT {
-        return Err(QemuError::NoCmdline(path.to_owned()));
-    }
-    let text = String::from_utf8(content).map_err(|_| QemuError::NoCmdline(path.to_owned()))?;
+    let content = bounded::read(path, CMDLINE_LIMIT).map_err(read)?;
+    let text = content.and_then(|content| String::from_utf8(content).ok());
+    let text = text.ok_or_else(|| QemuError::NoCmdline(path.to_owned()))?;
     Ok(text.trim_end_matches('\n').to_owned())
 }
 

@@ -21,6 +21,7 @@ use thiserror::Error;
 
 use super::super::disk::{DiskRequest, Format};
 use super::{Drive, Metadata, QemuError, absolute, format_of, launch, stop};
+use crate::bounded;
 use crate::output::metadata_cd::{self, MetadataCdError};
 
 /// Why the state directory is of no use.
@@ -176,14 +177,16 @@ impl State {
 
     /// Writes the metadata CD.
     pub fn metadata_cd(&self, metadata: &Metadata) -> Result<PathBuf, StateError> {
+        let path = self.path.join("data.iso");
+        let refused = |source| StateError::Metadata { path: path.clone(), source };
         let config = match metadata {
             Metadata::Text(text) => text.clone().into_bytes(),
-            Metadata::File(path) => fs::read(path).map_err(io_error("read the metadata", path))?,
+            Metadata::File(file) => bounded::read(file, metadata_cd::LIMIT as u64)
+                .map_err(io_error("read the metadata", file))?
+                .ok_or_else(|| refused(MetadataCdError::TooLarge))?,
         };
         let mut image = Vec::new();
-        let path = self.path.join("data.iso");
-        metadata_cd::write(&mut image, &config)
-            .map_err(|source| StateError::Metadata { path: path.clone(), source })?;
+        metadata_cd::write(&mut image, &config).map_err(refused)?;
         write_whole(&path, |file| file.write_all(&image))
             .map_err(io_error("write the metadata CD", &path))?;
         Ok(path)
@@ -287,6 +290,9 @@ mod tests {
         assert!(fs::read(&cd).unwrap().windows(6).any(|w| w == b"secret"));
         let error = state.metadata_cd(&Metadata::File("/nonexistent".into())).unwrap_err();
         assert!(error.to_string().contains("/nonexistent"), "{error}");
+        let error = state.metadata_cd(&Metadata::File("/dev/zero".into())).unwrap_err();
+        let source = std::error::Error::source(&error).unwrap().to_string();
+        assert!(source.contains("it holds up to 64 MiB of metadata"), "{source}");
     }
 
     #[test]
