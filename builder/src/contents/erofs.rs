@@ -2,13 +2,14 @@
 //!
 //! Source: Linux, Documentation/filesystems/erofs.rst and fs/erofs/erofs_fs.h. All numbers are little-endian.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::io;
 
 use super::bytes::Bytes;
 use super::damaged;
 use super::field::{device, le16, le32, le64, part};
-use super::found::{Found, Gathered, MAX_PATH, What, below, check_len, what};
+use super::found::{MAX_PATH, What, check_len, what};
+use super::inodes::{Inode, Inodes, walk};
 use super::{Inside, Reader};
 
 const SUPERBLOCK: u64 = 1024;
@@ -45,9 +46,8 @@ impl Reader for Erofs {
     }
 
     fn read(&self, bytes: &Bytes) -> io::Result<Inside> {
-        let mut gathered = Gathered::default();
-        FileSystem::open(bytes)?.walk(&mut gathered)?;
-        Ok(Inside { files: gathered.finish(), ..Inside::default() })
+        let system = FileSystem::open(bytes)?;
+        Ok(Inside { files: walk(&system, system.root)?, ..Inside::default() })
     }
 }
 
@@ -60,62 +60,7 @@ struct FileSystem {
     root: u64,
 }
 
-struct Inode {
-    what: What,
-    mode: u32,
-    uid: u32,
-    gid: u32,
-    links: u32,
-    xattrs: BTreeMap<Vec<u8>, Vec<u8>>,
-    /// The data of a directory.
-    names: Option<Bytes>,
-}
-
-impl FileSystem {
-    fn open(bytes: &Bytes) -> io::Result<Self> {
-        let superblock = bytes.read(SUPERBLOCK, 128)?;
-        let bits = superblock.get(12).copied().unwrap_or_default();
-        if !(9..=16).contains(&bits) {
-            return Err(damaged("its blocks have no size that blocks can have"));
-        }
-        let block = 1 << bits;
-        Ok(Self {
-            bytes: bytes.clone(),
-            block,
-            inodes: u64::from(le32(&superblock, 40)?) * block,
-            shared: u64::from(le32(&superblock, 44)?) * block,
-            root: le16(&superblock, 14)?.into(),
-        })
-    }
-
-    /// Every entry, directories before what is in them.
-    fn walk(&self, gathered: &mut Gathered) -> io::Result<()> {
-        // Of each file with several names, the first.
-        let mut names: HashMap<u64, Vec<u8>> = HashMap::new();
-        let Some(root) = self.inode(self.root)?.names else {
-            return Err(damaged("its root is no directory"));
-        };
-        gathered.enter(self.root, root.len())?;
-        let mut open = vec![(Vec::new(), root)];
-        while let Some((path, directory)) = open.pop() {
-            for (name, number) in self.listing(&directory)? {
-                let Inode { what, mode, uid, gid, links, xattrs, names: inside } = self.inode(number)?;
-                let path = below(&path, &name)?;
-                if let Some(directory) = inside {
-                    gathered.enter(number, directory.len())?;
-                    open.push((path.clone(), directory));
-                }
-                let mut link_to = None;
-                if links > 1 && !matches!(what, What::Directory) {
-                    link_to = names.get(&number).cloned();
-                    names.entry(number).or_insert_with(|| path.clone());
-                }
-                gathered.add(Found { path, what, mode, uid, gid, xattrs, link_to })?;
-            }
-        }
-        Ok(())
-    }
-
+impl Inodes for FileSystem {
     fn inode(&self, number: u64) -> io::Result<Inode> {
         let outside = || damaged("it names an inode behind its end");
         let at = number.checked_mul(SLOT).and_then(|at| at.checked_add(self.inodes)).ok_or_else(outside)?;
@@ -151,22 +96,6 @@ impl FileSystem {
         Ok(Inode { what, mode: mode & 0o7777, uid, gid, links, xattrs, names })
     }
 
-    /// The data of an inode whose first block is this; what is behind the inode begins at `tail`.
-    fn data(&self, layout: u16, first: u32, size: u64, tail: u64) -> io::Result<Bytes> {
-        let start = u64::from(first) * self.block;
-        match layout {
-            0 if size == 0 => self.bytes.slice(0, 0),
-            0 => self.bytes.slice(start, size),
-            2 => {
-                let whole = size / self.block * self.block;
-                let start = if whole == 0 { 0 } else { start };
-                self.bytes.gather([(Some(start), whole), (Some(tail), size - whole)])
-            }
-            _ => Err(damaged("it has compressed or scattered files, which are not read")),
-        }
-    }
-
-    /// The names in a directory, each with the number of its inode.
     fn listing(&self, directory: &Bytes) -> io::Result<Vec<(Vec<u8>, u64)>> {
         let mut names = Vec::new();
         let mut at = 0;
@@ -195,6 +124,39 @@ impl FileSystem {
             at += len;
         }
         Ok(names)
+    }
+}
+
+impl FileSystem {
+    fn open(bytes: &Bytes) -> io::Result<Self> {
+        let superblock = bytes.read(SUPERBLOCK, 128)?;
+        let bits = superblock.get(12).copied().unwrap_or_default();
+        if !(9..=16).contains(&bits) {
+            return Err(damaged("its blocks have no size that blocks can have"));
+        }
+        let block = 1 << bits;
+        Ok(Self {
+            bytes: bytes.clone(),
+            block,
+            inodes: u64::from(le32(&superblock, 40)?) * block,
+            shared: u64::from(le32(&superblock, 44)?) * block,
+            root: le16(&superblock, 14)?.into(),
+        })
+    }
+
+    /// The data of an inode whose first block is this; what is behind the inode begins at `tail`.
+    fn data(&self, layout: u16, first: u32, size: u64, tail: u64) -> io::Result<Bytes> {
+        let start = u64::from(first) * self.block;
+        match layout {
+            0 if size == 0 => self.bytes.slice(0, 0),
+            0 => self.bytes.slice(start, size),
+            2 => {
+                let whole = size / self.block * self.block;
+                let start = if whole == 0 { 0 } else { start };
+                self.bytes.gather([(Some(start), whole), (Some(tail), size - whole)])
+            }
+            _ => Err(damaged("it has compressed or scattered files, which are not read")),
+        }
     }
 
     /// The attributes behind an inode: those of its own, and those that it shares.

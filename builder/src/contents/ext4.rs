@@ -6,20 +6,20 @@ mod extents;
 mod inode;
 
 use std::cell::Cell;
-use std::collections::HashMap;
 use std::io;
 
 use super::bytes::Bytes;
 use super::damaged;
 use super::field::{le16, le32, part};
-use super::found::{Found, Gathered, What, below};
+use super::inodes::{Inode, Inodes, walk};
 use super::{Inside, Reader};
-use inode::Inode;
 
 const SUPERBLOCK: u64 = 1024;
 const MAGIC: u16 = 0xEF53;
 /// The root's inode.
-const ROOT: u32 = 2;
+const ROOT: u64 = 2;
+/// What is wrong when a directory names an inode outside of the table.
+const NO_INODE: &str = "it names an inode that there is not";
 /// Largest directory that is read, in bytes.
 const MAX_DIRECTORY: u64 = 256 << 20;
 /// Features that change how things are found, and are read: names with types, extents, 64 bits, flexible groups, seeds of
@@ -47,9 +47,7 @@ impl Reader for Ext4 {
     }
 
     fn read(&self, bytes: &Bytes) -> io::Result<Inside> {
-        let mut gathered = Gathered::default();
-        FileSystem::open(bytes)?.walk(&mut gathered)?;
-        Ok(Inside { files: gathered.finish(), ..Inside::default() })
+        Ok(Inside { files: walk(&FileSystem::open(bytes)?, ROOT)?, ..Inside::default() })
     }
 }
 
@@ -102,36 +100,15 @@ impl FileSystem {
         }
         Ok(system)
     }
+}
 
-    /// Every entry, directories before what is in them.
-    fn walk(&self, gathered: &mut Gathered) -> io::Result<()> {
-        // Of each file with several names, the first.
-        let mut names: HashMap<u32, Vec<u8>> = HashMap::new();
-        let root = self.inode(ROOT)?;
-        let Some(data) = root.names else { return Err(damaged("its root is no directory")) };
-        gathered.enter(ROOT.into(), data.len())?;
-        let mut open = vec![(Vec::new(), data)];
-        while let Some((path, directory)) = open.pop() {
-            for (name, number) in self.listing(&directory)? {
-                let Inode { what, mode, uid, gid, links, xattrs, names: inside } = self.inode(number)?;
-                let path = below(&path, &name)?;
-                if let Some(directory) = inside {
-                    gathered.enter(number.into(), directory.len())?;
-                    open.push((path.clone(), directory));
-                }
-                let mut link_to = None;
-                if links > 1 && !matches!(what, What::Directory) {
-                    link_to = names.get(&number).cloned();
-                    names.entry(number).or_insert_with(|| path.clone());
-                }
-                gathered.add(Found { path, what, mode, uid, gid, xattrs, link_to })?;
-            }
-        }
-        Ok(())
+impl Inodes for FileSystem {
+    fn inode(&self, number: u64) -> io::Result<Inode> {
+        self.numbered(u32::try_from(number).map_err(|_| damaged(NO_INODE))?)
     }
 
-    /// The names in a directory, each with its inode. What finds a name quickly looks like an entry that is not in use.
-    fn listing(&self, directory: &Bytes) -> io::Result<Vec<(Vec<u8>, u32)>> {
+    // What finds a name quickly looks like an entry that is not in use.
+    fn listing(&self, directory: &Bytes) -> io::Result<Vec<(Vec<u8>, u64)>> {
         /// Bytes of an entry without its name.
         const ENTRY: usize = 8;
         if directory.len() > MAX_DIRECTORY {
@@ -154,7 +131,7 @@ impl FileSystem {
                 let number = le32(header, 0)?;
                 let name = part(block, at + ENTRY, header[6].into())?;
                 if number != 0 && !matches!(name, b"." | b"..") {
-                    names.push((name.to_vec(), number));
+                    names.push((name.to_vec(), number.into()));
                 }
                 at += len;
             }

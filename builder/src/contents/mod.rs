@@ -22,6 +22,7 @@ mod field;
 mod found;
 mod image;
 mod initrd;
+mod inodes;
 mod iso;
 mod listed;
 mod listing;

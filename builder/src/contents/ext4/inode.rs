@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::io;
 
-use super::FileSystem;
-use crate::contents::bytes::Bytes;
+use super::{FileSystem, NO_INODE};
 use crate::contents::damaged;
 use crate::contents::field::{device, le16, le32, part};
 use crate::contents::found::{MAX_PATH, What, check_len, what};
+use crate::contents::inodes::Inode;
 
 /// Bytes that every inode has; more are said at their beginning.
 const FIXED: usize = 128;
@@ -32,20 +32,8 @@ const KINDS: [(u8, &str); 6] = [
 const INLINE: u32 = 0x1000_0000;
 const ENCRYPTED: u32 = 0x800;
 
-/// What is known of an entry but for its names.
-pub(super) struct Inode {
-    pub(super) what: What,
-    pub(super) mode: u32,
-    pub(super) uid: u32,
-    pub(super) gid: u32,
-    pub(super) links: u32,
-    pub(super) xattrs: BTreeMap<Vec<u8>, Vec<u8>>,
-    /// The data of a directory.
-    pub(super) names: Option<Bytes>,
-}
-
 impl FileSystem {
-    pub(super) fn inode(&self, number: u32) -> io::Result<Inode> {
+    pub(super) fn numbered(&self, number: u32) -> io::Result<Inode> {
         let inode = self.inode_bytes(number)?;
         let flags = le32(&inode, 32)?;
         if flags & (INLINE | ENCRYPTED) != 0 {
@@ -74,7 +62,7 @@ impl FileSystem {
 
     fn inode_bytes(&self, number: u32) -> io::Result<Vec<u8>> {
         let index = number.checked_sub(1).filter(|_| number <= self.inodes);
-        let index = index.ok_or_else(|| damaged("it names an inode that there is not"))?;
+        let index = index.ok_or_else(|| damaged(NO_INODE))?;
         let (group, index) = (index / self.inodes_per_group, index % self.inodes_per_group);
         let group = self
             .bytes
