@@ -11,10 +11,10 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use ureq::http::Method;
 
-use super::login::{Login, Token};
+use super::login::Login;
 use super::{AzureError, advice};
 use crate::http::retry::retry_after;
-use crate::http::{Answer, Body, Client, Request, Trouble, encoded, origin};
+use crate::http::{Answer, Body, Client, Request, Token, Trouble, encoded, origin};
 
 /// How long the other side may say nothing.
 const SILENCE: Duration = Duration::from_secs(120);
@@ -60,7 +60,7 @@ impl Arm {
     pub fn log_in(login: Login) -> Result<Self, AzureError> {
         let client = Client::new(&login.certificates, SILENCE)
             .map_err(|error| AzureError::Certificates(error.to_string()))?;
-        let token = RefCell::new(Token::fetch(&client, &login)?);
+        let token = RefCell::new(login.token(&client)?);
         Ok(Self { login, client, token })
     }
 
@@ -178,7 +178,7 @@ impl Arm {
         action: &str,
     ) -> Result<Answer, AzureError> {
         if !self.token.borrow().lasts() {
-            let token = Token::fetch(&self.client, &self.login)?;
+            let token = self.login.token(&self.client)?;
             self.token.replace(token);
         }
         let bearer = self.token.borrow().bearer.clone();

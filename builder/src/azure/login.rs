@@ -3,20 +3,12 @@
 //! Source: "Microsoft identity platform and the OAuth 2.0 client credentials flow".
 
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
-
-use serde::Deserialize;
-use ureq::http::Method;
 
 use super::AzureError;
-use crate::http::{Answer, Body, Client, Request, Secret, Trouble, encoded, form, is_safe};
+use crate::http::{Client, Secret, Token, encoded, is_safe};
 
 const AUTHORITY: &str = "https://login.microsoftonline.com";
 const MANAGEMENT: &str = "https://management.azure.com";
-/// How long a token counts that does not say.
-const LIFETIME: Duration = Duration::from_secs(3600);
-/// A token with less time than this is not begun anything with.
-const SPARE: Duration = Duration::from_secs(120);
 
 /// Who asks, for which subscription, and where.
 #[derive(Debug)]
@@ -58,66 +50,20 @@ impl Login {
             certificates: certificates.to_vec(),
         })
     }
-}
 
-/// What proves who asks.
-#[derive(Debug)]
-pub(super) struct Token {
-    /// For the header.
-    pub(super) bearer: Secret,
-    until: Instant,
-}
-
-#[derive(Deserialize)]
-struct Granted {
-    access_token: String,
-    expires_in: Option<u64>,
-}
-
-#[derive(Deserialize)]
-struct Refused {
-    error: String,
-    error_description: Option<String>,
-}
-
-impl Token {
-    /// Whether something may be begun with it.
-    pub(super) fn lasts(&self) -> bool {
-        Instant::now() + SPARE < self.until
-    }
-
-    /// A new one.
-    pub(super) fn fetch(client: &Client, login: &Login) -> Result<Self, AzureError> {
-        let url = format!("{}/{}/oauth2/v2.0/token", login.authority, encoded(&login.tenant));
-        let scope = format!("{}/.default", login.management);
-        let fields = form(&[
+    /// What proves who asks, anew.
+    pub(super) fn token(&self, client: &Client) -> Result<Token, AzureError> {
+        let url = format!("{}/{}/oauth2/v2.0/token", self.authority, encoded(&self.tenant));
+        let scope = format!("{}/.default", self.management);
+        let fields = [
             ("grant_type", "client_credentials"),
-            ("client_id", login.client.as_str()),
-            ("client_secret", login.secret.reveal()),
+            ("client_id", self.client.as_str()),
+            ("client_secret", self.secret.reveal()),
             ("scope", &scope),
-        ]);
-        let question = || {
-            let body = Body::Bytes(fields.clone().into_bytes());
-            Request::new(Method::POST, &url).body("application/x-www-form-urlencoded", body).repeatable()
-        };
-        client.send(&question).and_then(granted).map_err(|trouble| AzureError::LogIn {
-            client: login.client.clone(),
-            url: url.clone(),
-            trouble,
-        })
+        ];
+        let failed = |trouble| AzureError::LogIn { client: self.client.clone(), url: url.clone(), trouble };
+        Token::ask(client, &url, &fields).map_err(failed)
     }
-}
-
-fn granted(answer: Answer) -> Result<Token, Trouble> {
-    if let Ok(Refused { error, error_description }) = answer.json::<Refused>() {
-        let text = error_description.unwrap_or_default();
-        // What follows are numbers for the support.
-        let first = text.lines().next().unwrap_or_default();
-        return Err(Trouble::Refused { status: answer.status, message: format!("{error}: {first}") });
-    }
-    let Granted { access_token, expires_in } = answer.ok()?.json()?;
-    let lifetime = expires_in.map_or(LIFETIME, Duration::from_secs).min(24 * LIFETIME);
-    Ok(Token { bearer: Secret::new(format!("Bearer {access_token}")), until: Instant::now() + lifetime })
 }
 
 #[cfg(test)]

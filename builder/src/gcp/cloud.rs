@@ -10,9 +10,9 @@ use serde_json::Value;
 use ureq::http::Method;
 
 use super::key::{self, Key};
-use super::token::Token;
+use super::token;
 use super::{GcpError, advice};
-use crate::http::{Answer, Body, Client, Request, Secret, Trouble, encoded, is_safe, origin};
+use crate::http::{Answer, Body, Client, Request, Secret, Token, Trouble, encoded, is_safe, origin};
 
 /// How long the other side may say nothing.
 const SILENCE: Duration = Duration::from_secs(120);
@@ -82,7 +82,7 @@ impl Cloud {
     pub fn log_in(login: Login) -> Result<Self, GcpError> {
         let client = Client::new(&login.certificates, SILENCE)
             .map_err(|error| GcpError::Certificates(error.to_string()))?;
-        let token = RefCell::new(Token::fetch(&client, &login.key, now())?);
+        let token = RefCell::new(token::fetch(&client, &login.key, now())?);
         Ok(Self { login, client, token })
     }
 
@@ -172,7 +172,7 @@ impl Cloud {
 
     fn bearer(&self) -> Result<Secret, GcpError> {
         if !self.token.borrow().lasts() {
-            let token = Token::fetch(&self.client, &self.login.key, now())?;
+            let token = token::fetch(&self.client, &self.login.key, now())?;
             self.token.replace(token);
         }
         Ok(self.token.borrow().bearer.clone())

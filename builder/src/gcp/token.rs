@@ -2,94 +2,45 @@
 //!
 //! Sources: "Using OAuth 2.0 for Server to Server Applications" (RFC 7523), and RFC 6749, section 6.
 
-use std::time::{Duration, Instant};
-
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ring::rand::SystemRandom;
 use ring::signature::{RSA_PKCS1_SHA256, RsaKeyPair};
 use rustls::pki_types::PrivatePkcs8KeyDer;
 use rustls::pki_types::pem::PemObject;
-use serde::Deserialize;
 use serde_json::json;
 
 use super::GcpError;
 use super::key::{Key, Service};
-use crate::http::{Answer, Body, Client, Request, Secret, Trouble, form};
-use ureq::http::Method;
+use crate::http::{Client, Secret, Token};
 
 /// What we may do with it: that of LinuxKit, objects and machines.
 const SCOPES: &str =
     "https://www.googleapis.com/auth/devstorage.read_write https://www.googleapis.com/auth/compute";
 /// How long a signed question counts, in seconds; an hour is the most.
 const LIFETIME: u64 = 3600;
-/// A token with less time than this is not begun anything with.
-const SPARE: Duration = Duration::from_secs(120);
 
-/// What proves who asks.
-#[derive(Debug)]
-pub struct Token {
-    /// For the header.
-    pub bearer: Secret,
-    until: Instant,
-}
-
-#[derive(Deserialize)]
-struct Granted {
-    access_token: String,
-    expires_in: Option<u64>,
-}
-
-#[derive(Deserialize)]
-struct Refused {
-    error: String,
-    error_description: Option<String>,
-}
-
-impl Token {
-    /// Whether something may be begun with it.
-    pub fn lasts(&self) -> bool {
-        Instant::now() + SPARE < self.until
-    }
-
-    /// A new one. `now` is in seconds since 1970.
-    pub fn fetch(client: &Client, key: &Key, now: u64) -> Result<Self, GcpError> {
-        let asked;
-        let (url, fields) = match key {
-            Key::Service(service) => {
-                asked = assertion(service, now)?;
-                let grant = "urn:ietf:params:oauth:grant-type:jwt-bearer";
-                (&service.token_url, vec![("grant_type", grant), ("assertion", asked.reveal())])
-            }
-            Key::User(user) => (
-                &user.token_url,
-                vec![
-                    ("grant_type", "refresh_token"),
-                    ("client_id", user.client_id.as_str()),
-                    ("client_secret", user.client_secret.reveal()),
-                    ("refresh_token", user.refresh_token.reveal()),
-                ],
-            ),
-        };
-        let failed = |trouble| GcpError::LogIn { who: key.who().to_owned(), url: url.clone(), trouble };
-        let body = form(&fields);
-        let question = || {
-            let body = Body::Bytes(body.clone().into_bytes());
-            Request::new(Method::POST, url).body("application/x-www-form-urlencoded", body).repeatable()
-        };
-        let answer = client.send(&question).map_err(failed)?;
-        granted(answer).map_err(failed)
-    }
-}
-
-fn granted(answer: Answer) -> Result<Token, Trouble> {
-    if let Ok(Refused { error, error_description }) = answer.json::<Refused>() {
-        let message = error_description.map_or_else(|| error.clone(), |text| format!("{error}: {text}"));
-        return Err(Trouble::Refused { status: answer.status, message });
-    }
-    let Granted { access_token, expires_in } = answer.ok()?.json()?;
-    let lifetime = Duration::from_secs(expires_in.unwrap_or(LIFETIME).min(24 * LIFETIME));
-    Ok(Token { bearer: Secret::new(format!("Bearer {access_token}")), until: Instant::now() + lifetime })
+/// What proves who asks, anew. `now` is in seconds since 1970.
+pub fn fetch(client: &Client, key: &Key, now: u64) -> Result<Token, GcpError> {
+    let asked;
+    let (url, fields) = match key {
+        Key::Service(service) => {
+            asked = assertion(service, now)?;
+            let grant = "urn:ietf:params:oauth:grant-type:jwt-bearer";
+            (&service.token_url, vec![("grant_type", grant), ("assertion", asked.reveal())])
+        }
+        Key::User(user) => (
+            &user.token_url,
+            vec![
+                ("grant_type", "refresh_token"),
+                ("client_id", user.client_id.as_str()),
+                ("client_secret", user.client_secret.reveal()),
+                ("refresh_token", user.refresh_token.reveal()),
+            ],
+        ),
+    };
+    let failed = |trouble| GcpError::LogIn { who: key.who().to_owned(), url: url.clone(), trouble };
+    Token::ask(client, url, &fields).map_err(failed)
 }
 
 /// A signed question (RFC 7519, with RS256 of RFC 7518, section 3.3).

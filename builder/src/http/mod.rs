@@ -9,6 +9,7 @@
 //! | `client.rs` | requests and bounded answers, for clouds |
 //! | `encoding.rs` | texts in addresses and forms |
 //! | `complaint.rs` | what a service says about an error, fit to be shown |
+//! | `oauth.rs` | what clouds give whoever proves who it is |
 //! | `secret.rs` | texts that must not be seen |
 //!
 //! Nobody here follows a redirect: who asks knows where its secrets may go.
@@ -18,6 +19,7 @@ mod client;
 mod complaint;
 mod encoding;
 mod failure;
+mod oauth;
 mod request;
 pub(crate) mod retry;
 mod secret;
@@ -30,5 +32,6 @@ pub use client::Trouble;
 pub(crate) use client::{Answer, Client};
 pub(crate) use encoding::{encoded, encoded_path, form, origin};
 pub(crate) use failure::Failure;
+pub(crate) use oauth::Token;
 pub(crate) use request::{Body, Request};
 pub(crate) use secret::Secret;
