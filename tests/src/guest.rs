@@ -3,50 +3,23 @@
 //! [`crate::vm`] is what a user runs. This is for what `lkb run` has no option for: a wrong clock, no console, a clock that
 //! counts instructions, a machine that is cut off.
 
+mod engine;
+
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 use std::sync::{Mutex, PoisonError};
 
+pub use engine::Engine;
+use engine::fault;
 use tempfile::TempDir;
 
 use crate::agent::Agent;
 use crate::console::Console;
 use crate::lines::Lines;
 use crate::qmp::Qmp;
-use crate::{PATIENCE, image, root, write_log};
-
-/// What runs the services.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Engine {
-    /// init itself.
-    Embedded,
-    /// containerd, which runs containers by runc.
-    Containerd,
-    /// containerd, which runs them by init's own runtime.
-    Shim,
-    /// containerd 1.7, the same.
-    Containerd17,
-    /// containerd 1.7, which runs containers by its own shim and runc.
-    Go17,
-    /// containerd 2.1, the same.
-    Go21,
-}
-
-impl Engine {
-    /// The configuration with kernel, init, and this engine.
-    fn source(self) -> &'static str {
-        match self {
-            Self::Embedded => "embedded",
-            Self::Containerd => "containerd",
-            Self::Shim => "shim",
-            Self::Containerd17 => "containerd-1.7",
-            Self::Go17 => "go-1.7",
-            Self::Go21 => "go-2.1",
-        }
-    }
-}
+use crate::{PATIENCE, image, write_log};
 
 /// How a machine is started.
 #[derive(Debug, Clone)]
@@ -225,9 +198,9 @@ fn build(engine: Engine, case: &str) -> PathBuf {
     static TURN: Mutex<()> = Mutex::new(());
     let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
     let dir = image::out_dir();
-    let name = format!("{case}-{}", engine.source());
-    let sources =
-        [engine.source(), "agent", case].map(|part| root().join(format!("tests/faults/{part}.yml")));
+    let name = format!("{case}-{}", engine.name());
+    let examples = tempfile::tempdir().expect("a temporary directory");
+    let sources = [fault("kernel"), engine.source(examples.path()), fault("agent"), fault(case)];
     let mut args = vec!["build", "--format", "kernel+initrd", "--name", &name, "--dir"];
     args.push(dir.to_str().expect("a UTF-8 path"));
     args.extend(sources.iter().map(|source| source.to_str().expect("a UTF-8 path")));

@@ -40,11 +40,13 @@ impl Machine {
 
     /// Builds `yaml` and then the examples of these packages' READMEs into one machine without containerd.
     fn build(&self, name: &str, packages: &[&str], yaml: &str) -> PathBuf {
-        let mut sources = vec![root().join("tests/faults/embedded.yml")];
+        let mut sources: Vec<PathBuf> =
+            ["kernel", "embedded"].map(|part| root().join(format!("tests/faults/{part}.yml"))).into();
         if !yaml.is_empty() {
-            sources.push(self.dir().join("own.yml"));
-            std::fs::write(&sources[1], yaml.replace("@pkg:..", &format!("@pkg:{}", root().display())))
+            let own = self.dir().join("own.yml");
+            std::fs::write(&own, yaml.replace("@pkg:..", &format!("@pkg:{}", root().display())))
                 .expect("writing the YAML");
+            sources.push(own);
         }
         sources.extend(packages.iter().map(|package| self.example(package)));
         build_initrd_with(name, &[], &sources.iter().map(PathBuf::as_path).collect::<Vec<_>>())

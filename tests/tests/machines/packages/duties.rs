@@ -31,6 +31,19 @@ const SECOND: &str = r#"
     say btrfs $(df -m /var/btrfs | tail -n 1)
     say xfs $(df -m /var/xfs | tail -n 1)
     say plain $(grep ' file' /proc/swaps)
+    until echo a page >/var/www/index.html; do sleep 0.1; done
+    until page=$(wget -q -O - http://127.0.0.1/); do sleep 0.1; done
+    say busybox $page
+    until grep -q . /var/log/tls.out.log; do sleep 0.1; done
+    say ca-certificates $(cat /var/log/tls.out.log)
+"#;
+
+/// A container that has the certificate authorities as their README says.
+const TLS: &str = r#"services:
+  - name: tls
+    image: "@pkg:../pkg/busybox"
+    binds.add: [/etc/ssl/certs:/etc/ssl/certs:ro]
+    command: [/bin/sh, -c, "grep -c 'BEGIN CERTIFICATE' /etc/ssl/certs/ca-certificates.crt; exec sleep 1000000"]
 "#;
 
 /// What mounts the other disks, and swaps to one without a key.
@@ -45,8 +58,13 @@ const MOUNT: &str = "  - name: mount-secret\n    image: \"@pkg:../pkg/mount\"\n 
 
 /// More steps of `onboot`, in a file that `lkb build` takes.
 fn steps(dir: &Path, name: &str, steps: &str) -> PathBuf {
+    write(dir, name, &format!("onboot:\n{steps}"))
+}
+
+/// A file that `lkb build` takes.
+fn write(dir: &Path, name: &str, yaml: &str) -> PathBuf {
     let path = dir.join(name);
-    let text = format!("onboot:\n{steps}").replace("@pkg:..", &format!("@pkg:{}", root().display()));
+    let text = yaml.replace("@pkg:..", &format!("@pkg:{}", root().display()));
     fs::write(&path, text).expect("writing the YAML");
     path
 }
@@ -107,7 +125,10 @@ fn the_small_packages_do_what_their_readmes_show_and_a_grown_disk_is_used_to_its
     let disks = [&disk, &btrfs, &xfs].map(Disk::argument).into();
     let again = steps(dir.path(), "again.yml", from_step(&swap, "swap"));
     let others = steps(dir.path(), "others.yml", OTHERS);
-    let yaml = [example("extend", dir.path()), again, others, show(dir.path(), SECOND)];
+    let tls = write(dir.path(), "tls.yml", TLS);
+    let [extend, busybox, authorities] =
+        ["extend", "busybox", "ca-certificates"].map(|package| example(package, dir.path()));
+    let yaml = [extend, busybox, authorities, again, others, tls, show(dir.path(), SECOND)];
     let mut vm = Vm::boot(&build("duties-again", &yaml), dir.path(), &Setup { disks, ..Setup::default() });
     let line = said(&vm, "swap");
     assert!(line.contains("/dm-0 partition") && line.contains("/swap"), "{line}");
@@ -118,6 +139,11 @@ fn the_small_packages_do_what_their_readmes_show_and_a_grown_disk_is_used_to_its
     }
     let line = said(&vm, "plain");
     assert!(line.contains("/plain file"), "{line}");
+    let line = said(&vm, "busybox");
+    assert!(line.contains("busybox a page"), "{line}");
+    let line = said(&vm, "ca-certificates");
+    let authorities = line.split_whitespace().next_back().and_then(|count| count.parse().ok());
+    assert!(authorities.is_some_and(|count: u32| count > 100), "{line}");
     vm.press_power_button();
     vm.wait_off();
     disk.assert_clean();
