@@ -3,6 +3,7 @@
 //! | module | duty |
 //! |---|---|
 //! | [`image`] | what is booted: built once for all tests, with the `lkb` that a user has |
+//! | `docs` | what the documents list, held against what there is |
 //! | [`readme`] | the examples in the packages' READMEs, to be booted |
 //! | [`own_kernel`] | our own kernel in the place of another, and roots that it mounts by itself |
 //! | [`vm`] | a machine: `lkb run qemu` in a network namespace of its own |
@@ -28,6 +29,8 @@ pub mod bench;
 mod beside;
 pub mod console;
 pub mod disk;
+#[cfg(test)]
+mod docs;
 pub mod guest;
 pub mod image;
 pub mod lines;
