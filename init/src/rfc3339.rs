@@ -12,10 +12,20 @@ const ERA: i64 = 146_097;
 #[must_use]
 pub fn format(time: SystemTime) -> String {
     let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
-    let (days, second) = (since.as_secs() / DAY, since.as_secs() % DAY);
+    format!("{}.{:06}Z", to_the_second(since.as_secs()), since.subsec_micros())
+}
+
+/// `2026-11-22T00:30:28Z`, of seconds since 1970.
+#[must_use]
+pub fn of_seconds(seconds: u64) -> String {
+    to_the_second(seconds) + "Z"
+}
+
+fn to_the_second(seconds: u64) -> String {
+    let (days, second) = (seconds / DAY, seconds % DAY);
     let (year, month, day) = date(i64::try_from(days).unwrap_or(i64::MAX / 2));
     let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
-    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{:06}Z", since.subsec_micros())
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}")
 }
 
 /// The time that a text tells: a date, `T` or a blank, a time with or without seconds and their fraction, and `Z`, an
@@ -126,6 +136,7 @@ mod tests {
             let time = UNIX_EPOCH + Duration::new(seconds, micros * 1000);
             assert_eq!(format(time), text);
             assert_eq!(parse(text), Some(time), "{text}");
+            assert_eq!(of_seconds(seconds), format!("{}Z", &text[..19]));
         }
     }
 

@@ -5,9 +5,10 @@ use std::path::Path;
 
 use serde::Serialize;
 
+use super::RuntimeError;
 use super::args::{Format, valid_id};
 use super::known::{Known, Status};
-use super::{RuntimeError, log};
+use crate::rfc3339;
 
 /// A container's state as runc prints it (OCI runtime-spec, runtime.md, "State", and runc's additions).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -48,7 +49,7 @@ fn describe(known: &Known) -> State {
         status: status.to_string(),
         bundle: path(|note| &note.bundle),
         rootfs: path(|note| &note.rootfs),
-        created: log::rfc_3339(seconds),
+        created: rfc3339::of_seconds(seconds),
         annotations: state
             .annotations
             .clone()

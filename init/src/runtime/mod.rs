@@ -52,7 +52,6 @@ pub use delete::{delete, has_remains};
 pub use error::{RuntimeError, chain};
 pub use known::{Known, Note, Status};
 pub use life::{kill, pause, resume, start, start_known, update};
-pub use log::rfc_3339;
 pub use prepare::mount_options;
 pub use stats::stats;
 pub use volumes::has_volumes;
