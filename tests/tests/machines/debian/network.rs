@@ -22,6 +22,10 @@ fn an_interface_called_enp0s3_gets_an_address_openntpd_the_time_and_host_keys_on
     let _time = TimeServer::start(vm.netns(), YEAR_2029);
     let address = vm.guest(&machine.key, "ip -o -4 address show dev enp0s3");
     assert!(address.contains("10.0.2.15/24"), "{address}");
+    // What reads packets of the network is another user, without rights, who may make few system calls.
+    let parts = "cat $(grep -l '^Name:.dhcpcd$' /proc/[0-9]*/status) | grep '^\\(Uid\\|CapEff\\|Seccomp\\):' | paste - - - | sort -u";
+    let parts = vm.guest(&machine.key, parts);
+    assert!(parts.contains("Uid:\t100\t100\t100\t100\tCapEff:\t0000000000000000\tSeccomp:\t2\n"), "{parts}");
 
     vm.until("set the clock to what the time server said", || {
         vm.guest(&machine.key, "date +%Y").trim() == "2029"
