@@ -109,6 +109,9 @@ pub enum Compress {
     Gzip,
     /// Smaller, and unpacked faster
     Zstd,
+    /// A tenth smaller still, and unpacked as fast; takes fifteen times the time to make
+    #[value(name = "zstd-19")]
+    Zstd19,
     /// Larger, and unpacked fastest
     Lz4,
     /// Not at all
@@ -185,6 +188,7 @@ impl Options {
         let compression = self.compress.map(|compress| match compress {
             Compress::Gzip => Compression::Gzip,
             Compress::Zstd => Compression::Zstd,
+            Compress::Zstd19 => Compression::Zstd19,
             Compress::Lz4 => Compression::Lz4,
             Compress::None => Compression::None,
         });

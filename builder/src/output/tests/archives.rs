@@ -34,7 +34,7 @@ fn archive(initrd: &[u8], compression: Compression) -> Vec<u8> {
             flate2::bufread::GzDecoder::new(initrd).read_to_end(&mut archive).unwrap();
             archive
         }
-        Compression::Zstd => {
+        Compression::Zstd | Compression::Zstd19 => {
             let mut archive = Vec::new();
             zstd::Decoder::new(initrd).unwrap().single_frame().read_to_end(&mut archive).unwrap();
             archive
@@ -53,6 +53,7 @@ fn an_initrd_is_compressed_as_it_is_asked_for_and_the_cache_keeps_them_apart() {
         (Compression::None, &b"070701"[..]),
         (Compression::Gzip, &[0x1F, 0x8B]),
         (Compression::Zstd, &[0x28, 0xB5, 0x2F, 0xFD]),
+        (Compression::Zstd19, &[0x28, 0xB5, 0x2F, 0xFD]),
         (Compression::Lz4, &[0x02, 0x21, 0x4C, 0x18]),
     ] {
         // Once made, and once from the cache.
