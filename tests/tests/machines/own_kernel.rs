@@ -14,10 +14,14 @@ use lk_tests::root;
 use lk_tests::roots::{Kind, make, tree};
 use lk_tests::vm::{Setup, Vm};
 
+/// The port beside the machine that leads to its service.
+const PORT: u16 = 8080;
 /// 10 MB, the most that the kernel may take.
 const LARGEST_KERNEL: u64 = 10_000_000;
 /// The most that kernel and root of a machine with containerd, DHCP and one service may take.
 const LARGEST_WITH_CONTAINERD: u64 = 45_000_000;
+/// The most that kernel and initrd of `examples/embedded.yml` may take, without modules.
+const LARGEST_WITHOUT_CONTAINERD: u64 = 12_000_000;
 /// From the kernel's start to init, in seconds of a clock that counts instructions.
 const LONGEST_START: f64 = 1.1;
 
@@ -125,6 +129,33 @@ fn the_kernel_is_small_and_so_is_a_machine_with_it() {
     println!("kernel: {kernel} bytes; root with containerd: {squashfs} bytes");
     assert!(kernel <= LARGEST_KERNEL, "{kernel} bytes of kernel are more than {LARGEST_KERNEL}");
     assert!(kernel + squashfs <= LARGEST_WITH_CONTAINERD, "{kernel} + {squashfs} bytes");
+}
+
+#[test]
+#[ignore = "takes our own kernel: make kernel-suite"]
+fn a_machine_without_containerd_and_modules_takes_12_mb_and_serves() {
+    let own = built();
+    let dir = directory();
+    let bare = dir.path().join("bare.yml");
+    fs::write(&bare, "kernel:\n  tar: none\n").expect("writing the YAML");
+    let example = root().join("examples/embedded.yml");
+    let paths = [dir.path(), &example, &own, &bare].map(|path| path.to_str().expect("a UTF-8 path"));
+    let [out, example, own, bare] = paths;
+    let how = ["--format", "kernel+initrd", "--compress", "zstd-19", "--name", "m", "--dir", out];
+    let built = run_lkb(&[&["build"], &how[..], &[example, own, bare]].concat());
+    assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
+    let size = |name: &str| fs::metadata(dir.path().join(name)).expect("what was built").len();
+    let (kernel, initrd) = (size("m-kernel"), size("m-initrd.img"));
+    println!("kernel: {kernel} bytes; root without containerd: {initrd} bytes");
+    assert!(kernel + initrd <= LARGEST_WITHOUT_CONTAINERD, "{kernel} + {initrd} bytes");
+
+    let setup = Setup { publish: vec![(PORT, 7)], ..Setup::default() };
+    let mut vm = Vm::boot(&dir.path().join("m"), dir.path(), &setup);
+    let talk =
+        format!("exec 3<>/dev/tcp/127.0.0.1/{PORT} && echo hello >&3 && timeout 20 head -n 1 <&3 | grep .");
+    assert_eq!(vm.ask("bash", &["-c", &talk]), "hello\n");
+    vm.press_power_button();
+    vm.wait_off();
 }
 
 #[test]
