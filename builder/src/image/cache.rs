@@ -81,6 +81,16 @@ impl Cache {
         }))
     }
 
+    /// What an image is known by in the stores of those who run containers: the digest of its configuration.
+    ///
+    /// # Errors
+    /// As [`Self::resolve`].
+    pub fn id(&self, reference: &Reference, arch_name: &str) -> Result<Option<Digest>, ImageError> {
+        let Some(manifest) = self.find(reference, arch_name)? else { return Ok(None) };
+        let digest = Digest::of_descriptor(manifest.manifest.config().digest());
+        digest.map(Some).map_err(|error| ImageError::digest(&reference.to_string(), "configuration", &error))
+    }
+
     /// Whether all layers of an image are there, in their size. Some are not when a pull of one platform was
     /// interrupted and the name is there for the sake of another.
     #[must_use]

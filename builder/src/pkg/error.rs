@@ -79,6 +79,12 @@ pub enum PkgError {
          `docker buildx ls` show which there are"
     )]
     NoBuilder(String),
+    /// An image of this machine that nobody has.
+    #[error(
+        "{0} has a name of this machine alone, and neither buildah's storage nor the cache has it; make it there, as \
+         tools/debian-base makes the one that our packages start from, or take it in from a file: `lkb cache import FILE`"
+    )]
+    Nowhere(String),
     /// A package was to be pushed that git does not have.
     #[error(
         "refusing to push {0}: its sources are not what git has, so that nobody could build it again; commit them first"

@@ -14,6 +14,7 @@ use super::depends::{self, Supply};
 use super::dockerfile::{images, takes_image};
 use super::driver::{self, Base, Driver, Job, Need};
 use super::graph::Package;
+use super::local;
 use super::scratch::Scratch;
 use super::{facts, statement};
 use crate::image::registry::Former;
@@ -56,7 +57,7 @@ impl<'a> All<'a> {
         // What one that has panicked leaves is not shared.
         let turn = || self.turn.lock().unwrap_or_else(PoisonError::into_inner);
         let _turn = (!driver.builds_side_by_side()).then(turn);
-        let bases = self.bases(package, arch, &dockerfile, &*driver)?;
+        let bases = self.bases(package, arch, &dockerfile, &*driver, scratch.path())?;
         let images = scratch.path().join("images");
         std::os::unix::fs::symlink(cache.dir(), &images).map_err(PkgError::io("making", &images))?;
         let place = Place { context: &context, images: &images, file: &file, dockerfile: &dockerfile };
@@ -158,6 +159,7 @@ impl<'a> All<'a> {
         arch: &str,
         dockerfile: &str,
         driver: &dyn Driver,
+        scratch: &Path,
     ) -> Result<Vec<Base>, PkgError> {
         let given = |name: &str| {
             let argument = package.arguments.iter().find(|argument| argument.name == name)?;
@@ -174,7 +176,9 @@ impl<'a> All<'a> {
             if !self.options.precache && !driver.lacks(&reference, self.options.fresh)? {
                 continue;
             }
-            if self.options.fresh || !is_cached(cache, &reference, arch)? {
+            if reference.registry() == local::REGISTRY {
+                local::bring(&reference, arch, cache, scratch)?;
+            } else if self.options.fresh || !is_cached(cache, &reference, arch)? {
                 registries.pull(cache, &reference, arch, Former::Kept)?;
             }
             let digest = cache.resolve(&reference, arch)?.map(|image| image.named);

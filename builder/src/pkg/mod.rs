@@ -12,6 +12,7 @@
 //! | [`cargo`] | static binaries of a Rust workspace for a package |
 //! | [`context`] | the build context: the package's files, extra sources, binaries |
 //! | [`depends`] | images of others in the build context |
+//! | `local` | images that this machine alone has |
 //! | [`facts`] | what every build is told about the package: arguments and labels |
 //! | [`driver`] | who runs the Dockerfile |
 //! | [`statement`] | which software an image has, as a statement about it |
@@ -38,6 +39,7 @@ pub mod recipe;
 pub mod statement;
 
 mod error;
+mod local;
 mod scratch;
 mod steps;
 

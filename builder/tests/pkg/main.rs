@@ -4,6 +4,7 @@ mod bad_input;
 mod build;
 mod docker;
 mod hash;
+mod local;
 mod push;
 #[path = "../registries/mod.rs"]
 mod registries;

@@ -123,6 +123,23 @@ impl Workshop {
         files
     }
 
+    /// Makes an image in buildah's storage, which has what is in a directory of the repository.
+    pub fn make_image(&self, name: &str, dir: Option<&str>) {
+        let buildah = |args: &[&str]| {
+            let mut buildah = Command::new("buildah");
+            buildah.args(["--storage-driver", "vfs"]).args(args).current_dir(self.path(""));
+            // It would miss the file of logins that is not there.
+            buildah.env_remove("DOCKER_CONFIG");
+            answer(buildah.env("CONTAINERS_STORAGE_CONF", self.home.path("storage.conf")))
+        };
+        let container = buildah(&["from", "scratch"]);
+        if let Some(dir) = dir {
+            buildah(&["copy", "--quiet", &container, dir, "/"]);
+        }
+        buildah(&["config", "--env", "PATH=/usr/bin:/bin", &container]);
+        buildah(&["commit", "--quiet", "--rm", &container, name]);
+    }
+
     /// Copies the shell of this machine into a package, with the libraries that it needs, so that a Dockerfile from nothing
     /// can `RUN` something.
     pub fn add_shell(&self, dir: &str) {

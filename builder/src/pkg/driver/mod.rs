@@ -8,6 +8,7 @@ mod workers;
 use std::fmt;
 use std::path::Path;
 
+pub use buildah::{export, stored};
 pub use buildkit::{equivalent, load};
 pub use workers::{Builder, Made, Workers, WorkersError};
 

@@ -9,16 +9,18 @@ use super::process::{Program, log_file};
 use super::{Driver, Job, Upkeep};
 use crate::image::Reference;
 use crate::pkg::PkgError;
+use crate::pkg::local;
 use crate::tree::GENERATED_MTIME;
 use store::Store;
 use used::Used;
 
-/// The registry of names that are given on this machine.
-const LOCAL: &str = "localhost";
 const BUILDAH: Program = Program {
     name: "buildah",
     remedy: "install it with `apt-get install buildah` or `dnf install buildah`, or build with Docker's BuildKit: --docker",
 };
+
+/// What it says of an image that it does not have.
+const UNKNOWN: &str = "image not known";
 
 /// The driver.
 #[derive(Debug)]
@@ -50,7 +52,7 @@ impl Driver for Buildah {
     fn lacks(&self, image: &Reference, fresh: bool) -> Result<bool, PkgError> {
         // What nobody serves can only be there.
         // What it has without having been handed it is for this machine.
-        Ok(image.registry() != LOCAL
+        Ok(image.registry() != local::REGISTRY
             && (fresh || self.foreign.is_some() || !Store::open(self.foreign.as_deref())?.has(image)?))
     }
 
@@ -62,6 +64,33 @@ impl Driver for Buildah {
         }
         Ok(format!("buildah, {}: {bytes} bytes", store.root().display()))
     }
+}
+
+/// The id of an image in buildah's own storage; `None` if buildah is not installed, or does not have it.
+///
+/// # Errors
+/// When buildah cannot be started.
+pub fn stored(image: &Reference) -> Result<Option<String>, PkgError> {
+    let mut inspect = store::own();
+    inspect.args(["inspect", "--type", "image", "--format", "{{.FromImageID}}"]).arg(image.to_string());
+    match BUILDAH.answer(inspect, &format!("looking for {image}")) {
+        Ok(id) => Ok(Some(id)),
+        Err(PkgError::Missing { .. }) => Ok(None),
+        // It says in words alone that it does not have it.
+        Err(PkgError::Command { output, .. }) if output.contains(UNKNOWN) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Writes an image of buildah's own storage into an OCI layout.
+///
+/// # Errors
+/// When buildah fails.
+pub fn export(image: &Reference, layout: &Path) -> Result<(), PkgError> {
+    let mut push = store::own();
+    push.args(["push", "--quiet", "--format", "oci"]).arg(image.to_string());
+    push.arg(format!("oci:{}", layout.display()));
+    BUILDAH.answer(push, &format!("taking {image} from buildah")).map(drop)
 }
 
 fn build(store: &Store, job: &Job<'_>, out: &Path, used: &mut Used) -> Result<(), PkgError> {

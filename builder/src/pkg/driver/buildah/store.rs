@@ -28,6 +28,14 @@ const NAME: &str = "lkb";
 const LOCK: &str = "lkb.lock";
 const USED: &str = "used";
 
+/// buildah in its own storage.
+pub fn own() -> Command {
+    let mut command = Command::new("buildah");
+    // It asks no registry, and yet would miss the file of logins there.
+    command.env_remove("DOCKER_CONFIG").args(DRIVER).stdin(Stdio::null());
+    command
+}
+
 /// The storage, which nobody takes anything from while this lives.
 #[derive(Debug)]
 pub struct Store {
@@ -41,9 +49,8 @@ pub struct Store {
 impl Store {
     /// Opens that for this machine, or for a foreign architecture, and makes it when it is not there.
     pub fn open(foreign: Option<&str>) -> Result<Self, PkgError> {
-        let mut info = Command::new("buildah");
-        info.env_remove("DOCKER_CONFIG");
-        info.args(DRIVER).args(["info", "--format", "{{.store.GraphRoot}}"]).stdin(Stdio::null());
+        let mut info = own();
+        info.args(["info", "--format", "{{.store.GraphRoot}}"]);
         let bases = PathBuf::from(BUILDAH.answer(info, "asking buildah where its storage is")?);
         let root = bases.join(foreign.map_or_else(|| NAME.into(), |arch| format!("{NAME}-{arch}")));
         fs::create_dir_all(root.join(USED)).map_err(PkgError::io("making", &root))?;

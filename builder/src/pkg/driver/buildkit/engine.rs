@@ -23,9 +23,9 @@ pub(super) struct Engine {
 
 impl Engine {
     /// Builds an image into the file `out`, as `docker save` writes it.
-    pub(super) fn build(&self, job: &Job<'_>, out: &Path) -> Result<(), PkgError> {
+    pub(super) fn build(&self, job: &Job<'_>, doing: &str, out: &Path) -> Result<(), PkgError> {
         let mut lent = Vec::new();
-        let built = self.lend(job, out, &mut lent).and_then(|()| self.build_with(job, out));
+        let built = self.lend(job, out, &mut lent).and_then(|()| self.build_with(job, doing, out));
         // The image is there, or why it is not is what is told.
         for name in lent {
             if let Err(error) = self.run(&["rmi", &name], "removing what was lent to Docker", out) {
@@ -35,14 +35,19 @@ impl Engine {
         built
     }
 
+    /// Whether it has an image.
+    pub(super) fn has(&self, name: &str, doing: &str) -> Result<bool, PkgError> {
+        let mut inspect = self.docker();
+        inspect.args(["image", "inspect", name]);
+        DOCKER.succeeds(inspect, doing)
+    }
+
     /// Puts the images into the engine that the build takes files of, and notes those that were not there.
     fn lend(&self, job: &Job<'_>, out: &Path, lent: &mut Vec<String>) -> Result<(), PkgError> {
         let needs = job.needs.iter().map(|need| need.reference.clone());
         for name in needs.chain(job.bases.iter().map(|base| base.reference.to_string())) {
             let doing = format!("handing {name} to Docker");
-            let mut inspect = self.docker();
-            inspect.args(["image", "inspect", &name]);
-            let is_there = DOCKER.succeeds(inspect, &doing)?;
+            let is_there = self.has(&name, &doing)?;
             let archive = out.with_extension("need");
             (job.save)(&name, &archive)?;
             let mut load = self.docker();
@@ -66,19 +71,19 @@ impl Engine {
         DOCKER.answer(docker, "looking after the Docker engine's builds")
     }
 
-    fn build_with(&self, job: &Job<'_>, out: &Path) -> Result<(), PkgError> {
+    fn build_with(&self, job: &Job<'_>, doing: &str, out: &Path) -> Result<(), PkgError> {
         let nanoseconds = UNIX_EPOCH.elapsed().unwrap_or_default().as_nanos();
         let name = format!("{NAME}:{}-{nanoseconds}", std::process::id());
         let mut docker = self.docker();
         docker.args(command::engine(&name, job));
-        build(docker, job, out)?;
+        build(docker, doing, job, out)?;
         let exporting = format!("exporting {}", job.reference);
         let mut save = self.docker();
         save.args(["save", &name, "--output"]).arg(out);
         let saved = DOCKER.run(save, &exporting, &log_file(out), false);
         // Steps stay in BuildKit's own store.
-        self.run(&["rmi", &name], "removing the name of what was built", out)?;
-        saved
+        let removed = self.run(&["rmi", &name], "removing the name of what was built", out);
+        saved.and(removed)
     }
 
     fn run(&self, args: &[&str], doing: &str, out: &Path) -> Result<(), PkgError> {

@@ -13,12 +13,13 @@ use super::process::{Program, log_file};
 use super::{Builder, Driver, Job, Upkeep};
 use crate::image::Reference;
 use crate::pkg::PkgError;
+use crate::pkg::local;
 use worker::Worker;
 
 const DOCKER: Program = Program {
     name: "docker",
-    remedy: "install it with `apt-get install docker.io docker-buildx`, or Docker's own packages docker-ce-cli and \
-             docker-buildx-plugin, or build without --docker and --builders",
+    remedy: "install it with `apt-get install docker.io docker-buildx` (Debian 12: docker.io alone), or Docker's own packages \
+             docker-ce-cli and docker-buildx-plugin, or build without --docker and --builders",
 };
 const BUILDX: Program = Program {
     name: "docker buildx",
@@ -46,24 +47,35 @@ impl Driver for BuildKit {
     }
 
     fn build(&self, job: &Job<'_>, out: &Path) -> Result<(), PkgError> {
-        match worker::find(&self.builder, out)? {
-            Worker::Engine(engine) => engine.build(job, out),
+        // With several of them, it is told which one it was.
+        let with = match &self.builder {
+            Builder::Named(name, _) => format!(" with {name}"),
+            _ => String::new(),
+        };
+        let doing = format!("building {}{with}", job.reference);
+        match worker::find(&self.builder)? {
+            Worker::Engine(engine) => engine.build(job, &doing, out),
             Worker::Buildx(name) => {
                 let mut docker = docker();
                 docker.args(command::buildx(&name, job, out));
-                build(docker, job, out)
+                build(docker, &doing, job, out)
             }
         }
     }
 
-    fn lacks(&self, _image: &Reference, _fresh: bool) -> Result<bool, PkgError> {
-        // It brings images itself.
-        Ok(false)
+    fn lacks(&self, image: &Reference, _fresh: bool) -> Result<bool, PkgError> {
+        if image.registry() != local::REGISTRY {
+            // It brings images itself.
+            return Ok(false);
+        }
+        let name = image.to_string();
+        let there =
+            worker::engine(&self.builder)?.map(|engine| engine.has(&name, &format!("looking for {name}")));
+        Ok(!there.transpose()?.unwrap_or(false))
     }
 
     fn keep_up(&self, upkeep: Upkeep) -> Result<String, PkgError> {
-        let scratch = std::env::temp_dir().join(format!("lkb-{}", std::process::id()));
-        match worker::find(&self.builder, &scratch)? {
+        match worker::find(&self.builder)? {
             Worker::Engine(engine) => engine.keep_up(upkeep),
             Worker::Buildx(name) => {
                 let mut docker = docker();
@@ -93,13 +105,14 @@ fn docker() -> Command {
     command.stdin(Stdio::null());
     // Without it, version 20 builds in a way that has nothing of BuildKit; attestations are ours.
     command.env("DOCKER_BUILDKIT", "1").env("BUILDX_NO_DEFAULT_ATTESTATIONS", "1");
+    // It would build elsewhere what is then looked for in an engine.
+    command.env_remove("BUILDX_BUILDER");
     command
 }
 
 /// Runs a command that builds.
-fn build(command: Command, job: &Job<'_>, out: &Path) -> Result<(), PkgError> {
-    let doing = format!("building {}", job.reference);
-    DOCKER.run(command, &doing, &log_file(out), job.shown).map_err(|error| match error {
+fn build(command: Command, doing: &str, job: &Job<'_>, out: &Path) -> Result<(), PkgError> {
+    DOCKER.run(command, doing, &log_file(out), job.shown).map_err(|error| match error {
         PkgError::Command { doing, output, .. } if output.contains(NO_BUILDX) => {
             PkgError::Missing { doing, program: BUILDX.name.into(), remedy: BUILDX.remedy.into() }
         }

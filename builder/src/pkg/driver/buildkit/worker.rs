@@ -1,6 +1,5 @@
 //! Which BuildKit a builder's name means.
 
-use std::path::Path;
 use std::process::Command;
 
 use sha2::{Digest, Sha256};
@@ -9,7 +8,6 @@ use super::engine::Engine;
 use super::{BUILDX, DOCKER, docker};
 use crate::pkg::PkgError;
 use crate::pkg::driver::Builder;
-use crate::pkg::driver::process::log_file;
 use crate::pkg::driver::workers::{DEFAULT_NAME, Made};
 
 /// Somebody who builds.
@@ -21,27 +19,43 @@ pub(super) enum Worker {
     Buildx(String),
 }
 
-/// Finds a builder, and makes it where lkb is to. Logs go beside `out`.
-pub(super) fn find(builder: &Builder, out: &Path) -> Result<Worker, PkgError> {
+/// Finds a builder, and makes it where lkb is to.
+pub(super) fn find(builder: &Builder) -> Result<Worker, PkgError> {
+    if let Some(engine) = engine(builder)? {
+        return Ok(Worker::Engine(engine));
+    }
     match builder {
+        Builder::Named(name, made) if address(name).is_some() => {
+            let known = known_as(name);
+            let create = ["buildx", "create", "--name", &known, "--driver", "remote", name];
+            ensure(&known, create.map(String::from).into(), made.anew)
+        }
+        Builder::Named(name, _) => named(name),
         Builder::Buildah | Builder::Engine => Ok(Worker::Engine(Engine::default())),
         Builder::Made(made) => {
             let name = made.name.as_deref().unwrap_or(DEFAULT_NAME);
-            let create = container(name, made);
-            ensure(name, create, made.anew, out)
+            ensure(name, container(name, made), made.anew)
         }
-        Builder::Named(name, made) => match address(name) {
-            Some(Address::Engine) => {
-                Ok(Worker::Engine(Engine { host: Some(name.clone()), ..Engine::default() }))
-            }
-            Some(Address::BuildKit) => {
-                let known = known_as(name);
-                let create = ["buildx", "create", "--name", &known, "--driver", "remote", name];
-                ensure(&known, create.map(String::from).into(), made.anew, out)
-            }
-            None => named(name),
-        },
     }
+}
+
+/// The Docker engine that a builder is, if it is one. Makes nothing.
+pub(super) fn engine(builder: &Builder) -> Result<Option<Engine>, PkgError> {
+    Ok(match builder {
+        Builder::Buildah | Builder::Engine => Some(Engine::default()),
+        Builder::Made(_) => None,
+        Builder::Named(name, _) => match address(name) {
+            Some(Address::Engine) => Some(Engine { host: Some(name.clone()), ..Engine::default() }),
+            Some(Address::BuildKit) => None,
+            // A Docker context is asked for its engine; what is none, is a builder's name.
+            None => {
+                let mut inspect = docker();
+                inspect.args(["context", "inspect", name]);
+                let is_context = DOCKER.succeeds(inspect, &looking_for(name))?;
+                is_context.then(|| Engine { context: Some(name.into()), ..Engine::default() })
+            }
+        },
+    })
 }
 
 /// What listens at an address.
@@ -65,22 +79,20 @@ fn known_as(address: &str) -> String {
     format!("{DEFAULT_NAME}-{hex}")
 }
 
-/// A Docker context is asked for its engine; what is none, is a builder's name.
+/// A builder that `docker buildx` knows.
 fn named(name: &str) -> Result<Worker, PkgError> {
-    let doing = format!("looking for the builder {name}");
-    let asked = |args: &[&str], program: super::Program| {
-        let mut command = docker();
-        command.args(args);
-        program.succeeds(command, &doing)
-    };
-    if asked(&["context", "inspect", name], DOCKER)? {
-        return Ok(Worker::Engine(Engine { context: Some(name.into()), ..Engine::default() }));
-    }
+    let doing = looking_for(name);
     require_buildx(&doing)?;
-    if asked(&["buildx", "inspect", name], BUILDX)? {
-        return Ok(Worker::Buildx(name.into()));
+    let mut inspect = docker();
+    inspect.args(["buildx", "inspect", name]);
+    match BUILDX.succeeds(inspect, &doing)? {
+        true => Ok(Worker::Buildx(name.into())),
+        false => Err(PkgError::NoBuilder(name.into())),
     }
-    Err(PkgError::NoBuilder(name.into()))
+}
+
+fn looking_for(name: &str) -> String {
+    format!("looking for the builder {name}")
 }
 
 /// The command that makes a builder in a container of the current engine.
@@ -96,7 +108,7 @@ fn container(name: &str, made: &Made) -> Vec<String> {
     args
 }
 
-fn ensure(name: &str, create: Vec<String>, anew: bool, out: &Path) -> Result<Worker, PkgError> {
+fn ensure(name: &str, create: Vec<String>, anew: bool) -> Result<Worker, PkgError> {
     let doing = format!("making the builder {name}");
     require_buildx(&doing)?;
     let inspect = |mut command: Command| {
@@ -107,14 +119,14 @@ fn ensure(name: &str, create: Vec<String>, anew: bool, out: &Path) -> Result<Wor
     if is_there && anew {
         let mut remove = docker();
         remove.args(["buildx", "rm", "--keep-state", name]);
-        BUILDX.run(remove, &doing, &log_file(out), false)?;
+        BUILDX.answer(remove, &doing)?;
         is_there = false;
     }
     if !is_there {
         let mut command = docker();
         command.args(create);
         // Somebody else may have made it just now.
-        if let Err(error) = BUILDX.run(command, &doing, &log_file(out), false)
+        if let Err(error) = BUILDX.answer(command, &doing)
             && !inspect(docker())?
         {
             return Err(error);
