@@ -52,6 +52,7 @@ pub fn arguments(
     };
     offer("SOURCE", package.manifest.gitrepo.clone());
     offer("REVISION", package.hash.revision.clone());
+    offer("SOURCE_DATE_EPOCH", Some(crate::tree::GENERATED_MTIME.to_string()));
     offer("PKG_HASH", Some(package.hash.text.clone()));
     offer("PKG_IMAGE", Some(package.name.clone()));
     if declares(dockerfile, "GOPKGVERSION")

@@ -5,6 +5,10 @@ use std::path::Path;
 
 use crate::image::Reference;
 use crate::pkg::driver::Job;
+use crate::tree::GENERATED_MTIME;
+
+/// The build argument that says when an image was made (BuildKit, "Build reproducibility").
+const EPOCH: &str = "SOURCE_DATE_EPOCH";
 
 /// `docker buildx build` with the builder `name`; the image becomes the archive `out`, an OCI layout.
 pub(super) fn buildx(name: &str, job: &Job<'_>, out: &Path) -> Vec<OsString> {
@@ -20,7 +24,10 @@ pub(super) fn buildx(name: &str, job: &Job<'_>, out: &Path) -> Vec<OsString> {
         }
         args.extend([OsString::from("--build-context"), context]);
     }
-    let mut output = OsString::from("type=oci,compression=uncompressed,force-compression=true,dest=");
+    // BuildKit's own, from 0.13 on, give files that time, too; an engine has no word for that.
+    let mut output = OsString::from(
+        "type=oci,compression=uncompressed,force-compression=true,rewrite-timestamp=true,dest=",
+    );
     output.push(out);
     args.extend([OsString::from("--output"), output]);
     args.extend(common(job));
@@ -44,6 +51,9 @@ fn common(job: &Job<'_>) -> Vec<OsString> {
     }
     if !job.cache {
         args.extend(words(&["--no-cache"]));
+    }
+    if job.args.iter().all(|(name, _)| name != EPOCH) {
+        args.extend(words(&["--build-arg", &format!("{EPOCH}={GENERATED_MTIME}")]));
     }
     for (name, value) in job.args {
         let text = value.as_ref().map_or_else(|| name.clone(), |value| format!("{name}={value}"));
@@ -120,14 +130,15 @@ mod tests {
             fresh: true,
             shown: false,
         };
-        let common = "--platform linux/arm64 --network none --pull --no-cache --build-arg A=b_c --build-arg HTTP_PROXY \
+        let common = "--platform linux/arm64 --network none --pull --no-cache \
+                      --build-arg SOURCE_DATE_EPOCH=1492533000 --build-arg A=b_c --build-arg HTTP_PROXY \
                       --build-arg BASE=acme/base:2 --label l={\"a\":1} --ssh default --file /s/context/Dockerfile /s/context";
         let line = text(&buildx("far", &job, Path::new("/s/image"))).join(" ").replace("b c", "b_c");
         let expected = format!(
             "buildx build --builder far --progress plain \
              --build-context docker.io/acme/base:2=oci-layout:///cache@{digest} \
              --build-context docker.io/library/alpine:3=oci-layout:///cache@{digest} \
-             --output type=oci,compression=uncompressed,force-compression=true,dest=/s/image {common}"
+             --output type=oci,compression=uncompressed,force-compression=true,rewrite-timestamp=true,dest=/s/image {common}"
         );
         assert_eq!(line, expected);
         let line = text(&engine("lkb/build:1", &job)).join(" ").replace("b c", "b_c");
@@ -135,6 +146,8 @@ mod tests {
         let line = equivalent(&job, Path::new("pkg/a"));
         assert!(line.starts_with("docker buildx build --tag acme/a:1 --platform linux/arm64 "), "{line}");
         assert!(line.contains("--build-arg 'A=b c'") && line.contains("--label 'l={\"a\":1}'"), "{line}");
+        let own = Job { args: &[(EPOCH.into(), Some("7".into()))], ..job };
+        assert_eq!(text(&engine("x", &own)).iter().filter(|word| word.starts_with(EPOCH)).count(), 1);
         let open = Job { network: true, cache: true, fresh: false, ..job };
         let line = text(&engine("x", &open));
         assert!(
