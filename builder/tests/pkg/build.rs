@@ -6,7 +6,7 @@ use std::process::Stdio;
 use std::sync::mpsc;
 use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::registries::images::Image;
 use crate::registries::real::Registry;
@@ -143,6 +143,36 @@ fn a_package_may_be_made_of_another_and_of_images_of_others() {
         config["config"]["Env"].to_string().contains(&format!("WHAT={base}")),
         "as text it is the name: {config}"
     );
+}
+
+#[test]
+fn the_shell_and_the_health_check_of_a_dockerfile_are_kept_and_the_image_is_the_same_each_time() {
+    let workshop = Workshop::new();
+    workshop.write("a/build.yml", "image: a\norg: acme\n");
+    let dockerfile = "\
+FROM scratch AS build
+COPY root/ /
+SHELL [\"/bin/bash\", \"-c\"]
+RUN [[ a == a ]] && echo made >/made
+FROM scratch
+COPY --from=build /made /made
+HEALTHCHECK --interval=5s CMD [\"/made\"]
+SHELL [\"/made\", \"-c\"]
+";
+    workshop.write("a/Dockerfile", dockerfile);
+    workshop.add_shell("a");
+    workshop.commit();
+    let name = format!("docker.io/{}", workshop.works(&["build", "a"]).trim_end());
+    let first = workshop.cached(&name);
+    assert_eq!(workshop.files(&name), [("made".to_owned(), b"made\n".to_vec())]);
+    let config = workshop.config(&name, "amd64");
+    assert_eq!(
+        config["config"]["Healthcheck"],
+        json!({"Interval": 5_000_000_000_u64, "Test": ["CMD", "/made"]})
+    );
+    assert_eq!(config["config"]["Shell"], json!(["/made", "-c"]));
+    workshop.works(&["build", "--force", "a"]);
+    assert_eq!(workshop.cached(&name), first);
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! buildah: no daemon, and no more privileges than a chroot needs.
 
+mod layout;
 mod store;
 mod used;
 
@@ -96,7 +97,7 @@ pub fn export(image: &Reference, layout: &Path) -> Result<(), PkgError> {
 fn build(store: &Store, job: &Job<'_>, out: &Path, used: &mut Used) -> Result<(), PkgError> {
     let name = format!("localhost/{}", job.reference);
     let mut command = if job.network { store.buildah()? } else { store.without_network()? };
-    command.args(["bud", "--isolation", "chroot", "--format", "oci", "--pull-never", "--tag", &name]);
+    command.args(["bud", "--isolation", "chroot", "--format", "docker", "--pull-never", "--tag", &name]);
     command.args(["--force-rm", "--timestamp", &GENERATED_MTIME.to_string()]);
     // The same labels as those of other drivers.
     command.args(["--layers=true", "--identity-label=false"]);
@@ -137,7 +138,9 @@ fn build(store: &Store, job: &Job<'_>, out: &Path, used: &mut Used) -> Result<()
     built?;
 
     let mut push = store.buildah()?;
-    push.args(["push", "--disable-compression", "--format", "oci", &name]);
-    push.arg(format!("oci:{}:{}", out.display(), job.reference));
-    BUILDAH.run(push, &format!("exporting {}", job.reference), &log, false)
+    let written = out.with_extension("written");
+    push.args(["push", "--disable-compression", "--format", "v2s2", &name]);
+    push.arg(format!("dir:{}", written.display()));
+    BUILDAH.run(push, &format!("exporting {}", job.reference), &log, false)?;
+    layout::make(&written, out)
 }
