@@ -13,7 +13,7 @@ TEST_PACKAGES := $(patsubst %/build.yml,%,$(wildcard tests/pkg/*/build.yml))
 # Of the whole workspace: with one package chosen, cargo would compile lkb anew for its features.
 MACHINES := --workspace --test machines
 
-.PHONY: help deps build packages demo kernel kernel-check kernel-suite test fmt lint unit suite faults linuxkit openstack fuzz hot bench deny clean
+.PHONY: help deps build packages demo kernel kernel-check kernel-suite test fmt lint unit suite faults linuxkit openstack buildx fuzz hot bench deny clean
 
 help: ## what each target does
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -79,6 +79,9 @@ linuxkit: deps ## build every YAML of LINUXKIT=DIR, a git checkout of LinuxKit, 
 
 openstack: packages ## start a real OpenStack, push, run, and boot what it serves (1 GB, 10 minutes)
 	@tools/openstack
+
+buildx: deps ## build with a real Docker and BuildKit what buildah builds, and compare (700 MB, 3 minutes)
+	@tools/buildx
 
 fuzz: ## run the fuzz targets, FUZZ_SECONDS=60 each
 	@tools/fuzz

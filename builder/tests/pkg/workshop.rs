@@ -7,6 +7,17 @@ use serde_json::Value;
 
 use crate::registries::{Home, stderr};
 
+/// A file of an image, and what it says about it.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Entry {
+    pub path: PathBuf,
+    kind: u8,
+    mode: u32,
+    owner: (u64, u64),
+    link: Option<PathBuf>,
+    pub content: Vec<u8>,
+}
+
 /// Where a test makes packages.
 pub struct Workshop {
     pub home: Home,
@@ -108,6 +119,12 @@ impl Workshop {
 
     /// The files of an image, as `lkb cache export` writes them: name and content.
     pub fn files(&self, name: &str) -> Vec<(String, Vec<u8>)> {
+        let entries = self.entries(name).into_iter();
+        entries.map(|entry| (entry.path.display().to_string(), entry.content)).collect()
+    }
+
+    /// The same, with all that it says about them but times.
+    pub fn entries(&self, name: &str) -> Vec<Entry> {
         let args = ["cache", "export", "--format", "filesystem", "--outfile", "-", name];
         let output = self.home.command(&args).output().unwrap();
         assert!(output.status.success(), "{}", stderr(&output));
@@ -117,7 +134,15 @@ impl Workshop {
             let mut entry = entry.unwrap();
             let mut content = Vec::new();
             std::io::Read::read_to_end(&mut entry, &mut content).unwrap();
-            files.push((entry.path().unwrap().display().to_string(), content));
+            let header = entry.header();
+            files.push(Entry {
+                path: entry.path().unwrap().into_owned(),
+                kind: header.entry_type().as_byte(),
+                mode: header.mode().unwrap(),
+                owner: (header.uid().unwrap(), header.gid().unwrap()),
+                link: entry.link_name().unwrap().map(|link| link.into_owned()),
+                content,
+            });
         }
         files.sort();
         files
