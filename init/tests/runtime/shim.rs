@@ -41,7 +41,7 @@ fn a_server_that_containerd_cannot_be_told_of_does_not_stay() {
     let output = start(&id, bundle.path(), writer.into());
     assert!(!output.status.success(), "{output:?}");
     assert!(String::from_utf8_lossy(&output.stderr).contains("cannot answer"), "{output:?}");
-    assert_eq!(servers(&id), []);
+    assert_eq!(servers(&id), [0; 0]);
 }
 
 #[test]

@@ -96,7 +96,7 @@ pub trait Driver: Sync {
     /// Whether it can build several packages at the same time.
     fn builds_side_by_side(&self) -> bool;
 
-    /// Builds the image into `out`, with layers that are not compressed: an OCI layout, or an archive of an image. Leaves
+    /// Builds the image into `out`, with layers that are compressed or not: an OCI layout, or an archive of an image. Leaves
     /// nothing behind but what makes the next build of the same package faster.
     ///
     /// # Errors

@@ -139,7 +139,7 @@ fn build(store: &Store, job: &Job<'_>, out: &Path, used: &mut Used) -> Result<()
 
     let mut push = store.buildah()?;
     let written = out.with_extension("written");
-    push.args(["push", "--disable-compression", "--format", "v2s2", &name]);
+    push.args(["push", "--format", "v2s2", &name]);
     push.arg(format!("dir:{}", written.display()));
     BUILDAH.run(push, &format!("exporting {}", job.reference), &log, false)?;
     layout::make(&written, out)
