@@ -13,7 +13,7 @@ use super::{said, show};
 
 /// What is there after the first boot, each line by the package that did it.
 const FIRST: &str = r#"
-    say sysfs $(cat /sys/kernel/mm/ksm/run) $(cat /sys/kernel/mm/transparent_hugepage/enabled)
+    say sysfs $(cat /sys/kernel/mm/transparent_hugepage/khugepaged/defrag) $(cat /sys/kernel/mm/transparent_hugepage/enabled)
     say sysctl $(cat /proc/sys/net/ipv4/ip_forward)
     say modprobe $(ls -d /sys/module/dummy /sys/module/br_netfilter)
     say crypt $(grep ' /var/secret ' /proc/mounts) on $(cat /sys/block/dm-*/dm/name)
@@ -100,7 +100,7 @@ fn the_small_packages_do_what_their_readmes_show_and_a_grown_disk_is_used_to_its
     yaml.push(show(dir.path(), FIRST));
     let mut vm = Vm::boot(&build("duties", &yaml), dir.path(), &setup());
     for (word, wanted) in [
-        ("sysfs", &["sysfs 1", "[madvise]"][..]),
+        ("sysfs", &["sysfs 0", "[madvise]"][..]),
         ("sysctl", &["sysctl 1"]),
         ("modprobe", &["/sys/module/br_netfilter", "/sys/module/dummy"]),
         ("losetup", &["losetup /disk.img 65536"]),
