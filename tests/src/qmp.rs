@@ -38,7 +38,8 @@ impl Qmp {
     /// When qemu says that it failed.
     pub fn run(&mut self, command: &str, arguments: &Value) -> Value {
         let request = json!({"execute": command, "arguments": arguments});
-        writeln!(self.write, "{request}").expect("writing to qemu");
+        // In one piece, for qemu obeys at the closing brace, and may be gone before a line feed that comes after it.
+        self.write.write_all(format!("{request}\n").as_bytes()).expect("writing to qemu");
         loop {
             let answer = self.message();
             assert!(answer.get("error").is_none(), "qemu: {command}: {answer}");

@@ -64,21 +64,15 @@ pub fn stop(path: &Path, state: Option<&Path>, how: How) -> Result<(), StopError
     };
     let deadline = Instant::now() + patience;
     let mut monitor = Monitor { reader: BufReader::new(stream.try_clone().map_err(talk)?), stream };
-    monitor.limit(deadline).map_err(talk)?;
-    monitor.message().map_err(talk)?;
-    monitor.send("qmp_capabilities").map_err(talk)?;
-    monitor.send(command).map_err(talk)?;
-    // QEMU closes the socket when the machine is off.
-    loop {
-        match monitor.limit(deadline).and_then(|()| monitor.message()) {
-            Ok(Some(_)) => {}
-            Ok(None) => return Ok(()),
-            Err(error) if error.kind() == io::ErrorKind::ConnectionReset => return Ok(()),
-            Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => {
-                return Err(StopError::StaysOn(patience));
-            }
-            Err(error) => return Err(talk(error)),
+    match monitor.end(command, deadline) {
+        // QEMU closes the socket when the machine is off, whether that is our doing or not.
+        Err(error) if matches!(error.kind(), io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe) => {
+            Ok(())
         }
+        Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => {
+            Err(StopError::StaysOn(patience))
+        }
+        result => result.map_err(talk),
     }
 }
 
@@ -88,6 +82,20 @@ struct Monitor {
 }
 
 impl Monitor {
+    /// Gives `command`, and reads until QEMU has ended.
+    fn end(&mut self, command: &str, deadline: Instant) -> io::Result<()> {
+        self.limit(deadline)?;
+        self.message()?;
+        self.send("qmp_capabilities")?;
+        self.send(command)?;
+        loop {
+            self.limit(deadline)?;
+            if self.message()?.is_none() {
+                return Ok(());
+            }
+        }
+    }
+
     /// From here on no message is waited for longer than until `deadline`.
     fn limit(&mut self, deadline: Instant) -> io::Result<()> {
         let left = deadline.saturating_duration_since(Instant::now());
@@ -97,8 +105,9 @@ impl Monitor {
         self.stream.set_read_timeout(Some(left))
     }
 
+    /// In one piece, for QEMU obeys at the closing brace, and may be gone before a line feed that comes after it.
     fn send(&mut self, command: &str) -> io::Result<()> {
-        writeln!(self.stream, "{}", json!({ "execute": command }))
+        self.stream.write_all(format!("{}\n", json!({ "execute": command })).as_bytes())
     }
 
     /// The next message; `None` when QEMU has ended.
@@ -113,6 +122,7 @@ impl Monitor {
 
 #[cfg(test)]
 mod tests {
+    use std::net::Shutdown;
     use std::os::unix::net::UnixListener;
 
     use super::*;
@@ -151,6 +161,20 @@ mod tests {
         let machine = qemu(listener, "never");
         let result = stop(Path::new("x"), Some(dir.path()), How::PowerButton(Duration::from_millis(200)));
         assert!(matches!(result, Err(StopError::StaysOn(_))), "{result:?}");
+        machine.join().unwrap();
+    }
+
+    #[test]
+    fn a_machine_that_goes_off_by_itself_meanwhile_is_off() {
+        let dir = tempfile::tempdir().unwrap();
+        let listener = UnixListener::bind(dir.path().join(SOCKET)).unwrap();
+        let machine = std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            // As the kernel has it of a process that has ended, but for its greeting: nothing can be sent to it.
+            stream.shutdown(Shutdown::Read).unwrap();
+            writeln!(stream, r#"{{"QMP": {{}}}}"#).unwrap();
+        });
+        stop(Path::new("x"), Some(dir.path()), How::PullThePlug).unwrap();
         machine.join().unwrap();
     }
 
