@@ -57,6 +57,24 @@ fn a_program_has_what_its_configuration_says() {
 }
 
 #[test]
+fn a_working_directory_that_a_read_only_image_lacks_is_made_and_nothing_else_can_be() {
+    if !is_possible() {
+        return;
+    }
+    let container = Container::new("read-only", "pwd; touch x 2>&1; touch /x 2>&1; exit 3", |config| {
+        config["root"]["readonly"] = json!(true);
+    });
+    let bundle = container.path("bundle");
+    let run = container.runtime(&["run", "--bundle", bundle.to_str().unwrap(), &container.id]).output();
+    let out = run.unwrap();
+    let said = String::from_utf8_lossy(&out.stdout);
+    assert_eq!(out.status.code(), Some(3), "{said}{}", String::from_utf8_lossy(&out.stderr));
+    assert!(said.starts_with("/work\n"), "{said}");
+    assert_eq!(said.matches("Read-only file system").count(), 2, "{said}");
+    assert!(!bundle.join("rootfs/work").exists());
+}
+
+#[test]
 fn an_added_process_is_as_confined_as_the_first() {
     if !is_possible() {
         return;
