@@ -81,13 +81,11 @@ impl<'a> Storm<'a> {
     }
 }
 
-/// Rounds in one machine: each time something is killed, its next start is waited for longer.
-const ROUNDS: usize = 10;
-
-/// As many machines as so many rounds take.
-fn machines(rounds: usize, on_one: impl Fn(usize, Dice)) {
-    for (machine, done) in (0_u64..).zip((0..rounds).step_by(ROUNDS)) {
-        on_one((rounds - done).min(ROUNDS), Dice::new(machine));
+/// As many machines as it takes for so many rounds, `each` in one: each time something is killed, its next start is waited for
+/// longer.
+fn machines(rounds: usize, each: usize, on_one: impl Fn(usize, Dice)) {
+    for (machine, done) in (0_u64..).zip((0..rounds).step_by(each)) {
+        on_one((rounds - done).min(each), Dice::new(machine));
     }
 }
 
@@ -141,19 +139,20 @@ fn storm(engine: Engine, ours: &[&str], rounds: usize, mut dice: Dice) {
 #[test]
 fn whatever_is_killed_of_containerd_every_service_serves_and_none_was_started_twice() {
     let ours = ["supervisor", "containerd"];
-    machines(scaled(6, 200), |rounds, dice| storm(Engine::Containerd, &ours, rounds, dice));
+    machines(scaled(6, 200), 10, |rounds, dice| storm(Engine::Containerd, &ours, rounds, dice));
 }
 
 #[test]
 fn whatever_is_killed_of_the_embedded_engine_every_service_serves_and_none_was_started_twice() {
-    machines(scaled(6, 200), |rounds, dice| storm(Engine::Embedded, &["supervisor"], rounds, dice));
+    machines(scaled(6, 200), 10, |rounds, dice| storm(Engine::Embedded, &["supervisor"], rounds, dice));
 }
 
 /// containerd then has shims without a task: who looks for the task is told that there is none, and who creates it, that it
 /// exists.
 #[test]
 fn a_supervisor_that_is_killed_while_it_creates_tasks_creates_them_when_it_is_back() {
-    machines(scaled(2, 60), killed_at_work);
+    // The supervisor is killed twice in each round, and waited for the longest.
+    machines(scaled(2, 60), 4, killed_at_work);
 }
 
 fn killed_at_work(rounds: usize, mut dice: Dice) {
