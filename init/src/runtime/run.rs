@@ -76,7 +76,7 @@ pub fn release(ids: &[String]) -> Result<(), RuntimeError> {
 
 /// `runtime run`: the whole life of a container; returns its exit code.
 pub fn run(root: &Path, bundle: &Path, id: &str, exit_file: Option<&Path>) -> Result<u8, RuntimeError> {
-    run_with(root, bundle, id, exit_file, &wait_for_containers()?, || ())
+    Run { root, bundle, id, exit_file, signals: &wait_for_containers()?, begun: &|| () }.to_the_end()
 }
 
 /// Makes the calling process one that containers can be waited for in.
@@ -86,81 +86,77 @@ pub fn wait_for_containers() -> Result<Signals, RuntimeError> {
     Signals::block()
 }
 
-/// As [`run`], where `signals` tell of ends; `begun` is called when the container runs.
-pub fn run_with(
-    root: &Path,
-    bundle: &Path,
-    id: &str,
-    exit_file: Option<&Path>,
-    signals: &Signals,
-    begun: impl FnOnce(),
-) -> Result<u8, RuntimeError> {
-    let result = run_and_clean_up(root, bundle, id, signals, begun);
-    if let Some(path) = exit_file {
-        let code = *result.as_ref().unwrap_or(&RUNTIME_FAILED);
-        write_exit(path, code)?;
-    }
-    result
+/// The whole life of a container.
+pub struct Run<'a> {
+    /// Where the state of containers is kept.
+    pub root: &'a Path,
+    /// The container's directory.
+    pub bundle: &'a Path,
+    /// Its id.
+    pub id: &'a str,
+    /// Where the outcome is written.
+    pub exit_file: Option<&'a Path>,
+    /// What tells of ends.
+    pub signals: &'a Signals,
+    /// Called when the container runs.
+    pub begun: &'a dyn Fn(),
 }
 
-fn run_and_clean_up(
-    root: &Path,
-    bundle: &Path,
-    id: &str,
-    signals: &Signals,
-    begun: impl FnOnce(),
-) -> Result<u8, RuntimeError> {
-    if has_remains(root, id) {
-        // Of a container of the same id, by a runtime that was killed.
-        delete(root, id, true)?;
-    }
-    let result = create_and_wait(root, bundle, id, signals, begun);
-    let released = prepare::release(&mut Kernel, &Records::default(), id, Some(bundle));
-    match (result, released) {
-        (Ok(code), Err(error)) => {
-            // The container did its work; its exit code counts, and what is left mounted is still recorded.
-            eprintln!("{id}: {}", chain(&error));
-            Ok(code)
+impl Run<'_> {
+    /// Lives it, from nothing to nothing; returns the container's exit code.
+    pub fn to_the_end(&self) -> Result<u8, RuntimeError> {
+        let result = self.run_and_clean_up();
+        if let Some(path) = self.exit_file {
+            let code = *result.as_ref().unwrap_or(&RUNTIME_FAILED);
+            write_exit(path, code)?;
         }
-        (result, _) => result,
+        result
     }
-}
 
-fn create_and_wait(
-    root: &Path,
-    path: &Path,
-    id: &str,
-    signals: &Signals,
-    begun: impl FnOnce(),
-) -> Result<u8, RuntimeError> {
-    let bundle = Bundle::read(path)?;
-    prepare_with(path, id, &bundle.runtime, bundle.read_only())?;
-    let request = Create { root, id, console_socket: None, pid_file: None };
-    let result = create(request, &bundle).and_then(|created| {
-        let result = start_and_wait(created, id, &bundle, signals, begun);
-        // By force, because a failure may have left it created or running.
-        let deleted = delete(root, id, true);
-        result.and_then(|code| deleted.map(|()| code))
-    });
-    reap();
-    result
-}
-
-fn start_and_wait(
-    mut created: Created,
-    id: &str,
-    bundle: &Bundle,
-    signals: &Signals,
-    begun: impl FnOnce(),
-) -> Result<u8, RuntimeError> {
-    for warning in &created.warnings {
-        eprintln!("{id}: {warning}");
+    fn run_and_clean_up(&self) -> Result<u8, RuntimeError> {
+        let Self { root, bundle, id, .. } = *self;
+        if has_remains(root, id) {
+            // Of a container of the same id, by a runtime that was killed.
+            delete(root, id, true)?;
+        }
+        let result = self.create_and_wait();
+        let released = prepare::release(&mut Kernel, &Records::default(), id, Some(bundle));
+        match (result, released) {
+            (Ok(code), Err(error)) => {
+                // The container did its work; its exit code counts, and what is left mounted is still recorded.
+                eprintln!("{id}: {}", chain(&error));
+                Ok(code)
+            }
+            (result, _) => result,
+        }
     }
-    let pid = created.container.pid().ok_or(RuntimeError::NoProcess)?;
-    attach_to(id, pid.as_raw(), &bundle.runtime)?;
-    created.container.start().map_err(RuntimeError::container("start"))?;
-    begun();
-    signals.wait_for_exit(Pid::from_raw(pid.as_raw()))
+
+    fn create_and_wait(&self) -> Result<u8, RuntimeError> {
+        let Self { root, id, .. } = *self;
+        let bundle = Bundle::read(self.bundle)?;
+        prepare_with(self.bundle, id, &bundle.runtime, bundle.read_only())?;
+        let request = Create { root, id, console_socket: None, pid_file: None };
+        let result = create(request, &bundle).and_then(|created| {
+            let result = self.start_and_wait(created, &bundle);
+            // By force, because a failure may have left it created or running.
+            let deleted = delete(root, id, true);
+            result.and_then(|code| deleted.map(|()| code))
+        });
+        reap();
+        result
+    }
+
+    fn start_and_wait(&self, mut created: Created, bundle: &Bundle) -> Result<u8, RuntimeError> {
+        let id = self.id;
+        for warning in &created.warnings {
+            eprintln!("{id}: {warning}");
+        }
+        let pid = created.container.pid().ok_or(RuntimeError::NoProcess)?;
+        attach_to(id, pid.as_raw(), &bundle.runtime)?;
+        created.container.start().map_err(RuntimeError::container("start"))?;
+        (self.begun)();
+        self.signals.wait_for_exit(Pid::from_raw(pid.as_raw()))
+    }
 }
 
 fn write_exit(path: &Path, code: u8) -> Result<(), RuntimeError> {

@@ -1,7 +1,8 @@
 //! `runtime runner`: containers one after another in one process, which is executed, and touches its pages, once for all.
 //!
-//! Standard input is a socket: each [`Step`] comes as a line of JSON and is answered by [`Answer`]s: maybe that the container
-//! runs, and how it ended, before the next may be asked for. The process ends with the socket, and after a failure of its own: a step that succeeds finds it as a new one.
+//! Standard input is a socket: each [`Step`] comes as a line of JSON and is answered by [`Answer`]s, that the container runs if
+//! it came to that, and how it ended, before the next may be asked for. The process ends with the socket, and after a failure
+//! of its own: a step that succeeds finds it as a new one.
 
 use std::fs::{File, OpenOptions};
 use std::io::{BufRead, BufReader, Read, Write};
@@ -13,7 +14,7 @@ use nix::errno::Errno;
 use serde::{Deserialize, Serialize};
 
 use super::error::chain;
-use super::run::{Signals, run_with, wait_for_containers};
+use super::run::{Run, Signals, wait_for_containers};
 use super::{RUNTIME_FAILED, RuntimeError};
 
 /// Longest request (bytes): a few paths.
@@ -85,10 +86,11 @@ pub fn serve(root: &Path) -> Result<u8, RuntimeError> {
             return Ok(0);
         }
         let Some(step) = read(&mut reader)? else { return Ok(0) };
-        let result = run(root, &step, &signals, || {
+        let begun = || {
             // Who asked may be gone; its successor finds the exit file.
             (&requests).write_all(&Answer::Begun.to_bytes()).ok();
-        });
+        };
+        let result = run(root, &step, &signals, &begun);
         if let Err(error) = &result {
             eprintln!("{}: {}", step.id, chain(error));
         }
@@ -123,13 +125,14 @@ fn read(requests: &mut impl BufRead) -> Result<Option<Step>, RuntimeError> {
         .map_err(|source| RuntimeError::Json { path: path.to_owned(), source })
 }
 
-fn run(root: &Path, step: &Step, signals: &Signals, begun: impl FnOnce()) -> Result<u8, RuntimeError> {
+fn run(root: &Path, step: &Step, signals: &Signals, begun: &dyn Fn()) -> Result<u8, RuntimeError> {
     let open =
         |path: &Path| OpenOptions::new().write(true).open(path).map_err(RuntimeError::io("open", path));
     let put = |errno: Errno| RuntimeError::system("take the files for output")(errno);
     nix::unistd::dup2_stdout(open(&step.stdout)?).map_err(put)?;
     nix::unistd::dup2_stderr(open(&step.stderr)?).map_err(put)?;
-    run_with(root, &step.bundle, &step.id, Some(&step.exit_file), signals, begun)
+    let Step { id, bundle, exit_file, .. } = step;
+    Run { root, bundle, id, exit_file: Some(exit_file), signals, begun }.to_the_end()
 }
 
 #[cfg(test)]

@@ -87,3 +87,45 @@ impl Ended {
         Self { exit: code.map_or(Exit::Unknown, Exit::from_status), is_last: true }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::sync::oneshot;
+    use tokio::time::timeout;
+
+    use super::*;
+
+    /// A runner whose answers the test gives.
+    fn runner() -> (Runner, UnixStream) {
+        let (requests, theirs) = UnixStream::pair().unwrap();
+        let child = tokio::process::Command::new("sleep").arg("1000").kill_on_drop(true).spawn().unwrap();
+        (Runner { child, process: None, requests }, theirs)
+    }
+
+    #[tokio::test]
+    async fn what_is_held_while_a_container_is_made_is_let_go_when_it_runs_and_not_before() {
+        let (mut runner, mut theirs) = runner();
+        let step = Step {
+            id: "000-a".into(),
+            bundle: "/containers/onboot/000-a".into(),
+            exit_file: "/run/lkb/onboot.000-a.exit".into(),
+            stdout: "/run/log/out".into(),
+            stderr: "/run/log/err".into(),
+        };
+        let (making, mut made) = oneshot::channel::<()>();
+        let answers = async {
+            let mut request = [0; 4096];
+            assert!(theirs.read(&mut request).await.unwrap() > 0);
+            assert_eq!(made.try_recv(), Err(oneshot::error::TryRecvError::Empty));
+            theirs.write_all(&Answer::Begun.to_bytes()).await.unwrap();
+            assert!((&mut made).await.is_err());
+            let done = Answer::Done(Done { code: 3, is_last: false });
+            theirs.write_all(&done.to_bytes()).await.unwrap();
+        };
+        let both = async { tokio::join!(runner.run(&step, making), answers) };
+        let (ended, ()) = timeout(Duration::from_secs(20), both).await.expect("it is let go");
+        assert_eq!(ended.unwrap(), Ended { exit: Exit::from_status(3), is_last: false });
+    }
+}

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-const PATIENCE: Duration = Duration::from_secs(20);
+pub const PATIENCE: Duration = Duration::from_secs(20);
 
 pub fn is_possible() -> bool {
     let possible = nix::unistd::geteuid().is_root() && Path::new("/sys/fs/cgroup").is_dir();

@@ -12,7 +12,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::json;
 
-use crate::container::{Container, is_possible};
+use crate::container::{Container, PATIENCE, is_possible};
 
 /// `runtime runner`, and the socket by which it is asked.
 struct Runner {
@@ -23,13 +23,14 @@ struct Runner {
 impl Runner {
     fn start(container: &Container) -> Self {
         let (requests, theirs) = UnixStream::pair().unwrap();
+        requests.set_read_timeout(Some(PATIENCE)).unwrap();
         let mut command = container.runtime(&["runner"]);
         let child = command.stdin(Stdio::from(OwnedFd::from(theirs))).spawn().unwrap();
         Self { child, requests }
     }
 
-    /// Runs the container of `bundle` under the name `step`; its exit code, and whether the runner ends with it.
-    fn run(&mut self, container: &Container, bundle: &Path, step: &str) -> Done {
+    /// Asks for the container of `bundle` under the name `step`.
+    fn ask(&mut self, container: &Container, bundle: &Path, step: &str) {
         let file = |suffix: &str| container.path(&format!("{step}.{suffix}"));
         let request = Step {
             id: format!("{}-{step}", container.id),
@@ -41,14 +42,45 @@ impl Runner {
         File::create(&request.stdout).and_then(|_| File::create(&request.stderr)).unwrap();
         let line = serde_json::to_string(&request).unwrap() + "\n";
         self.requests.write_all(line.as_bytes()).unwrap();
+    }
+
+    fn answer(&mut self) -> Answer {
         let mut bytes = [0; 2];
-        loop {
-            self.requests.read_exact(&mut bytes).unwrap();
-            if let Answer::Done(done) = Answer::from_bytes(bytes) {
-                return done;
-            }
+        self.requests.read_exact(&mut bytes).unwrap();
+        Answer::from_bytes(bytes)
+    }
+
+    /// Runs the container of `bundle` under the name `step`; its exit code, and whether the runner ends with it.
+    fn run(&mut self, container: &Container, bundle: &Path, step: &str) -> Done {
+        self.ask(container, bundle, step);
+        assert_eq!(self.answer(), Answer::Begun);
+        self.done()
+    }
+
+    fn done(&mut self) -> Done {
+        match self.answer() {
+            Answer::Done(done) => done,
+            Answer::Begun => panic!("it has begun twice"),
         }
     }
+}
+
+#[test]
+fn a_runner_says_that_a_container_runs_when_it_does() {
+    if !is_possible() {
+        return;
+    }
+    let container =
+        Container::new("runner-begun", "echo ran; while [ ! -e /go-on ]; do sleep 0.01; done", |_| {});
+    let bundle = container.path("bundle");
+    let mut runner = Runner::start(&container);
+    runner.ask(&container, &bundle, "a");
+    assert_eq!(runner.answer(), Answer::Begun);
+    container.until("it does not run", || {
+        std::fs::read_to_string(container.path("a.out")).ok().filter(|out| out == "ran\n")
+    });
+    std::fs::write(bundle.join("rootfs/go-on"), "").unwrap();
+    assert_eq!(runner.done(), Done { code: 0, is_last: false });
 }
 
 #[test]
@@ -90,8 +122,8 @@ fn a_runner_that_could_not_run_a_container_says_why_and_ends() {
         config["process"]["args"] = json!(["/no/such/program"]);
     });
     let mut runner = Runner::start(&container);
-    let done = runner.run(&container, &container.path("bundle"), "a");
-    assert_eq!(done, Done { code: 125, is_last: true });
+    runner.ask(&container, &container.path("bundle"), "a");
+    assert_eq!(runner.answer(), Answer::Done(Done { code: 125, is_last: true }));
     let said = std::fs::read_to_string(container.path("a.err")).unwrap();
     assert!(said.contains("/no/such/program"), "{said}");
     assert_eq!(std::fs::read_to_string(container.path("a.exit")).unwrap(), "125\n");

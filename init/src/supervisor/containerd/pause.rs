@@ -55,6 +55,7 @@ pub fn resume(handle: &Handle) -> std::io::Result<()> {
 #[cfg(test)]
 mod tests {
     use std::process::Child;
+    use std::time::{Duration, Instant};
 
     use super::*;
 
@@ -80,7 +81,9 @@ mod tests {
         /// Waits until the kernel has it stopped (`T`), or going on.
         fn until_stopped(&self, stopped: bool) {
             let stat = format!("/proc/{}/stat", self.0.id());
+            let deadline = Instant::now() + Duration::from_secs(20);
             while std::fs::read_to_string(&stat).unwrap().contains(") T ") != stopped {
+                assert!(Instant::now() < deadline, "it should be stopped: {stopped}");
                 std::thread::yield_now();
             }
         }
