@@ -19,6 +19,7 @@
 //! | [`netns`] | network namespaces, so that no test binds a port of the host |
 //! | [`metadata`] | an OpenStack metadata service on 169.254.169.254 |
 //! | [`ntp`] | a time server that is wrong on purpose |
+//! | [`registry`] | a registry of images |
 //! | [`openstack`] | a real OpenStack, and machines that it speaks to |
 //! | [`roots`] | machines with their root on a disk |
 //! | [`disk`] | data disks, and a look at them after the machine is off |
@@ -41,6 +42,7 @@ pub mod openstack;
 pub mod own_kernel;
 pub mod qmp;
 pub mod readme;
+pub mod registry;
 mod remote;
 pub mod roots;
 pub mod screen;

@@ -5,8 +5,9 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use lk_tests::disk::Disk;
-use lk_tests::image::{build_initrd, build_initrd_with, run_lkb};
+use lk_tests::image::{self, build_initrd, build_initrd_with, run_lkb};
 use lk_tests::metadata::Instance;
+use lk_tests::registry::Registry;
 use lk_tests::root;
 use lk_tests::screen;
 use lk_tests::vm::{Setup, Vm, ssh_key};
@@ -151,7 +152,6 @@ fn docker_like_runs_what_an_operator_brings_until_the_machine_goes_off() {
     let services = vm.guest(&key, "ctr -n services.linuxkit containers ls -q");
     assert_eq!(services, "rngd\nsshd\n");
 
-    // Nothing can be pulled here.
     let archive = dir.path().join("brought.tar");
     let tag = lkb(&["pkg", "show-tag", "pkg/busybox"]);
     let file = archive.to_str().expect("a UTF-8 path");
@@ -164,6 +164,18 @@ fn docker_like_runs_what_an_operator_brings_until_the_machine_goes_off() {
     assert!(out.status.success(), "{out:?}");
     assert!(String::from_utf8_lossy(&out.stdout).ends_with("from a container\n"), "{out:?}");
     assert!(vm.fetch(PORT, "/sshd.out.log").contains("host key: "));
+
+    let _registry = Registry::start(vm.netns());
+    let there = format!("{}/brought:pulled", Registry::BESIDE);
+    let mut push = vm.netns().command(image::lkb());
+    let pushed = push.args(["cache", "push", "--remote-name", &there, tag.trim()]).output();
+    let pushed = pushed.expect("running lkb");
+    assert!(pushed.status.success(), "{}", String::from_utf8_lossy(&pushed.stderr));
+    let pulled = format!("{}/brought:pulled", Registry::FROM_A_MACHINE);
+    let pull = format!(
+        "ctr images pull --plain-http {pulled} >&2 && ctr run --rm {pulled} second /bin/echo from a registry"
+    );
+    assert_eq!(vm.guest(&key, &pull), "from a registry\n");
     off(vm);
     disk.assert_clean();
 }
