@@ -1,5 +1,5 @@
-//! BuildKit makes of a package what buildah makes of it: in a Docker engine, in several, and in a buildkitd. `make buildx`
-//! has what these tests need, and namespaces where no daemon is in anybody's way.
+//! BuildKit makes of a package what buildah makes of it: in a Docker engine, in several, in one behind SSH, and in a
+//! buildkitd. `make buildx` has what these tests need, and namespaces where no daemon is in anybody's way.
 
 use std::net::TcpListener;
 use std::path::Path;
@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+use crate::login::Login;
 use crate::registries::stderr;
 use crate::workshop::{Entry, Workshop, answer, failure, success};
 
@@ -206,18 +207,20 @@ fn an_engine_makes_of_a_package_what_buildah_makes_of_it() {
 
 #[test]
 #[ignore = "needs dockerd and buildx, as root: make buildx"]
-fn each_platform_is_built_by_the_engine_that_is_named_for_it() {
+fn each_platform_is_built_by_the_engine_that_is_named_for_it_here_or_behind_ssh() {
     let workshop = Workshop::new();
     workshop.write("a/build.yml", "image: a\norg: acme\n");
     workshop.write("a/Dockerfile", "FROM scratch\nARG TARGETARCH\nLABEL for=$TARGETARCH\nCOPY build.yml /\n");
     workshop.commit();
     let engines = [Daemon::docker(), Daemon::docker()];
-    for (engine, name) in engines.iter().zip(["here", "there"]) {
-        let mut create = Command::new("docker");
-        create.args(["context", "create", name, "--docker", &format!("host={}", engine.address)]);
-        answer(create.env("DOCKER_CONFIG", workshop.home.path("docker")));
-    }
-    workshop.works(&["build", "--builders", "linux/amd64=here,linux/arm64=there", "a"]);
+    let [here, there] = &engines;
+    let mut create = Command::new("docker");
+    create.args(["context", "create", "here", "--docker", &format!("host={}", here.address)]);
+    answer(create.env("DOCKER_CONFIG", workshop.home.path("docker")));
+    let there = Login::start(&format!("DOCKER_HOST={}", there.address));
+    let builders = format!("linux/amd64=here,linux/arm64={}", there.address());
+    let args = ["build", "--builders", &builders, "a"];
+    success(&workshop.command(&args).env("PATH", there.path()).output().unwrap(), &args);
     let name = format!("docker.io/{}", workshop.works(&["show-tag", "a"]).trim_end());
     for arch in ["amd64", "arm64"] {
         assert_eq!(workshop.config(&name, arch)["config"]["Labels"]["for"], arch);

@@ -5,6 +5,7 @@ mod build;
 mod docker;
 mod hash;
 mod local;
+mod login;
 mod push;
 #[path = "../registries/mod.rs"]
 mod registries;
