@@ -25,9 +25,7 @@ pub(super) fn buildx(name: &str, job: &Job<'_>, out: &Path) -> Vec<OsString> {
         args.extend([OsString::from("--build-context"), context]);
     }
     // BuildKit's own, from 0.13 on, give files that time, too; an engine has no word for that.
-    let mut output = OsString::from(
-        "type=oci,compression=uncompressed,force-compression=true,rewrite-timestamp=true,dest=",
-    );
+    let mut output = OsString::from("type=oci,rewrite-timestamp=true,dest=");
     output.push(out);
     args.extend([OsString::from("--output"), output]);
     args.extend(common(job));
@@ -138,7 +136,7 @@ mod tests {
             "buildx build --builder far --progress plain \
              --build-context docker.io/acme/base:2=oci-layout:///cache@{digest} \
              --build-context docker.io/library/alpine:3=oci-layout:///cache@{digest} \
-             --output type=oci,compression=uncompressed,force-compression=true,rewrite-timestamp=true,dest=/s/image {common}"
+             --output type=oci,rewrite-timestamp=true,dest=/s/image {common}"
         );
         assert_eq!(line, expected);
         let line = text(&engine("lkb/build:1", &job)).join(" ").replace("b c", "b_c");
