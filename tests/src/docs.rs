@@ -31,3 +31,15 @@ fn every_crate_that_is_depended_on_has_its_reason_in_the_list() {
         dependencies(&manifest).into_iter().filter(|name| !listed.contains(name)).collect();
     assert!(missing.is_empty(), "docs/dependencies.md has nothing of {missing:?}");
 }
+
+#[test]
+fn every_package_is_in_the_list_of_packages() {
+    let document = text("pkg/README.md");
+    let packages = std::fs::read_dir(root().join("pkg")).expect("the packages");
+    let packages = packages.map(|entry| entry.expect("a package"));
+    let names = packages.filter(|entry| entry.path().join("build.yml").is_file()).map(|e| e.file_name());
+    let names = names.map(|name| name.to_string_lossy().into_owned());
+    let missing: Vec<String> =
+        names.filter(|name| !document.contains(&format!("[{name}]({name})"))).collect();
+    assert!(missing.is_empty(), "pkg/README.md has nothing of {missing:?}");
+}

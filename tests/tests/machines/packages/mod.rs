@@ -1,10 +1,12 @@
-//! The packages for small duties, as their READMEs show them: the examples there are what is booted.
+//! The packages, as their READMEs show them: the examples there are what is booted. Those from Debian are in `debian`.
 //!
 //! | file | which |
 //! |---|---|
+//! | `appliance` | those that an appliance has around what it is for |
 //! | `duties` | most of them in one machine, which then has its disk enlarged |
 //! | `servers` | those that serve others, and those that keep logs and entropy, in another |
 
+mod appliance;
 mod duties;
 mod servers;
 
