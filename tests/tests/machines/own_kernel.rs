@@ -22,6 +22,8 @@ const LARGEST_KERNEL: u64 = 10_000_000;
 const LARGEST_WITH_CONTAINERD: u64 = 45_000_000;
 /// The most that kernel and initrd of `examples/embedded.yml` may take, without modules.
 const LARGEST_WITHOUT_CONTAINERD: u64 = 12_000_000;
+/// The most that the LDAP appliance's disk may take.
+const LARGEST_LDAP: u64 = 55_000_000;
 /// From the kernel's start to init, in seconds of a clock that counts instructions.
 const LONGEST_START: f64 = 1.1;
 
@@ -29,11 +31,19 @@ fn directory() -> tempfile::TempDir {
     tempfile::tempdir().expect("a temporary directory")
 }
 
-/// Builds a machine from `yaml` with our own kernel.
-fn build(dir: &Path, format: &str, name: &str, yaml: &Path, own: &Path) {
-    let [dir, yaml, own] = [dir, yaml, own].map(|path| path.to_str().expect("a UTF-8 path"));
-    let out = run_lkb(&["build", "--format", format, "--name", name, "--dir", dir, yaml, own]);
-    assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+/// Builds a machine from `yaml`, which has our own kernel in it; `options` have the format.
+fn build(dir: &Path, name: &str, options: &[&str], yaml: &[&Path]) {
+    let text = |path: &Path| path.to_str().expect("a UTF-8 path").to_owned();
+    let (dir, yaml) = (text(dir), yaml.iter().map(|path| text(path)).collect::<Vec<_>>());
+    let mut args = vec!["build", "--name", name, "--dir", &dir];
+    args.extend(options);
+    args.extend(yaml.iter().map(String::as_str));
+    let out = run_lkb(&args);
+    assert!(out.status.success(), "lkb {args:?}: {}", String::from_utf8_lossy(&out.stderr));
+}
+
+fn size(path: &Path) -> u64 {
+    fs::metadata(path).expect("what was built").len()
 }
 
 /// A machine with one service, which makes an interface whose driver is a module, and then says which modules there are.
@@ -67,8 +77,9 @@ fn the_kernel_mounts_ext4_squashfs_erofs_and_iso_9660_without_an_initrd() {
     let own = built();
     let dir = directory();
     let yaml = with_a_module(dir.path());
-    build(dir.path(), "kernel+squashfs", "squashfs", &yaml, &own);
-    build(dir.path(), "kernel+erofs", "erofs", &yaml, &own);
+    for name in ["squashfs", "erofs"] {
+        build(dir.path(), name, &["--format", &format!("kernel+{name}")], &[&yaml, &own]);
+    }
     let merged = dir.path().join("merged.yml");
     let choice = fs::read_to_string(&own).expect("the choice of a kernel");
     let hello = fs::read_to_string(&yaml).expect("the YAML");
@@ -105,7 +116,7 @@ fn the_kernel_mounts_ext4_squashfs_erofs_and_iso_9660_without_an_initrd() {
 fn a_disk_of_lkb_has_a_root_that_the_kernel_mounts() {
     let own = built();
     let dir = directory();
-    build(dir.path(), "raw-bios", "m", &with_a_module(dir.path()), &own);
+    build(dir.path(), "m", &["--format", "raw-bios"], &[&with_a_module(dir.path()), &own]);
     mounts_its_root(&dir.path().join("m-bios.img"), dir.path(), "squashfs");
 }
 
@@ -123,9 +134,8 @@ fn the_kernel_is_small_and_so_is_a_machine_with_it() {
          services:\n  - name: echo\n    image: \"@pkg:{pkg}/busybox\"\n    command: [/bin/nc, -lk, -p, \"7\", -e, /bin/cat]\n"
     );
     fs::write(&yaml, text).expect("writing the YAML");
-    build(dir.path(), "kernel+squashfs", "m", &yaml, &own);
-    let size = |name: &str| fs::metadata(dir.path().join(name)).expect("what was built").len();
-    let (kernel, squashfs) = (size("m-kernel"), size("m-squashfs.img"));
+    build(dir.path(), "m", &["--format", "kernel+squashfs"], &[&yaml, &own]);
+    let (kernel, squashfs) = (size(&dir.path().join("m-kernel")), size(&dir.path().join("m-squashfs.img")));
     println!("kernel: {kernel} bytes; root with containerd: {squashfs} bytes");
     assert!(kernel <= LARGEST_KERNEL, "{kernel} bytes of kernel are more than {LARGEST_KERNEL}");
     assert!(kernel + squashfs <= LARGEST_WITH_CONTAINERD, "{kernel} + {squashfs} bytes");
@@ -139,13 +149,9 @@ fn a_machine_without_containerd_and_modules_takes_12_mb_and_serves() {
     let bare = dir.path().join("bare.yml");
     fs::write(&bare, "kernel:\n  tar: none\n").expect("writing the YAML");
     let example = root().join("examples/embedded.yml");
-    let paths = [dir.path(), &example, &own, &bare].map(|path| path.to_str().expect("a UTF-8 path"));
-    let [out, example, own, bare] = paths;
-    let how = ["--format", "kernel+initrd", "--compress", "zstd-19", "--name", "m", "--dir", out];
-    let built = run_lkb(&[&["build"], &how[..], &[example, own, bare]].concat());
-    assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
-    let size = |name: &str| fs::metadata(dir.path().join(name)).expect("what was built").len();
-    let (kernel, initrd) = (size("m-kernel"), size("m-initrd.img"));
+    let how = ["--format", "kernel+initrd", "--compress", "zstd-19"];
+    build(dir.path(), "m", &how, &[&example, &own, &bare]);
+    let (kernel, initrd) = (size(&dir.path().join("m-kernel")), size(&dir.path().join("m-initrd.img")));
     println!("kernel: {kernel} bytes; root without containerd: {initrd} bytes");
     assert!(kernel + initrd <= LARGEST_WITHOUT_CONTAINERD, "{kernel} + {initrd} bytes");
 
@@ -154,6 +160,22 @@ fn a_machine_without_containerd_and_modules_takes_12_mb_and_serves() {
     let talk =
         format!("exec 3<>/dev/tcp/127.0.0.1/{PORT} && echo hello >&3 && timeout 20 head -n 1 <&3 | grep .");
     assert_eq!(vm.ask("bash", &["-c", &talk]), "hello\n");
+    vm.press_power_button();
+    vm.wait_off();
+}
+
+#[test]
+#[ignore = "takes our own kernel: make kernel-suite"]
+fn the_ldap_appliance_takes_55_mb_and_boots() {
+    let own = built();
+    let dir = directory();
+    let how = ["--format", "qcow2-efi", "--root", "initrd", "--compress", "zstd-19"];
+    build(dir.path(), "m", &how, &[&root().join("examples/ldap.yml"), &own]);
+    let image = dir.path().join("m-efi.qcow2");
+    println!("LDAP: {} bytes", size(&image));
+    assert!(size(&image) <= LARGEST_LDAP, "{} bytes", size(&image));
+    let mut vm = Vm::boot(&image, dir.path(), &Setup::default());
+    assert!(vm.search("dc=example,dc=org", "password").contains("o: Example"));
     vm.press_power_button();
     vm.wait_off();
 }
