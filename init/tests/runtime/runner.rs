@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{Read, Write};
+use std::net::Shutdown;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
@@ -9,6 +10,7 @@ use std::process::Stdio;
 
 use lk_init::runtime::runner::{Answer, Done, Step};
 use nix::sys::signal::{Signal, kill};
+use nix::sys::stat::Mode;
 use nix::unistd::Pid;
 use serde_json::json;
 
@@ -44,6 +46,10 @@ impl Runner {
         self.requests.write_all(line.as_bytes()).unwrap();
     }
 
+    fn pid(&self) -> Pid {
+        Pid::from_raw(i32::try_from(self.child.id()).unwrap())
+    }
+
     fn answer(&mut self) -> Answer {
         let mut bytes = [0; 2];
         self.requests.read_exact(&mut bytes).unwrap();
@@ -65,21 +71,33 @@ impl Runner {
     }
 }
 
+impl Drop for Runner {
+    /// Told to end, it ends its container first, which a test that has failed may have left.
+    fn drop(&mut self) {
+        if matches!(self.child.try_wait(), Ok(None)) {
+            kill(self.pid(), Signal::SIGTERM).unwrap();
+            self.child.wait().unwrap();
+        }
+    }
+}
+
 #[test]
 fn a_runner_says_that_a_container_runs_when_it_does() {
     if !is_possible() {
         return;
     }
     let container =
-        Container::new("runner-begun", "echo ran; while [ ! -e /go-on ]; do sleep 0.01; done", |_| {});
+        Container::new("runner-begun", "echo ran; read word < /go-on; [ \"$word\" = end ]", |_| {});
     let bundle = container.path("bundle");
+    let go_on = bundle.join("rootfs/go-on");
+    nix::unistd::mkfifo(&go_on, Mode::S_IRWXU).unwrap();
     let mut runner = Runner::start(&container);
     runner.ask(&container, &bundle, "a");
     assert_eq!(runner.answer(), Answer::Begun);
     container.until("it does not run", || {
         std::fs::read_to_string(container.path("a.out")).ok().filter(|out| out == "ran\n")
     });
-    std::fs::write(bundle.join("rootfs/go-on"), "").unwrap();
+    std::fs::write(go_on, "end\n").unwrap();
     assert_eq!(runner.done(), Done { code: 0, is_last: false });
 }
 
@@ -109,7 +127,7 @@ fn one_process_runs_container_after_container_each_with_output_and_outcome_of_it
         assert_eq!(text(&format!("{step}.out")), "out 4\n", "{step}");
         assert_eq!(text(&format!("{step}.err")), "err\n");
     }
-    drop(runner.requests);
+    runner.requests.shutdown(Shutdown::Both).unwrap();
     assert!(runner.child.wait().unwrap().success());
 }
 
@@ -138,7 +156,7 @@ fn a_runner_that_is_told_to_end_ends_its_container_first() {
     let container =
         Container::new("runner-told", "trap 'exit 7' TERM; echo ready; while :; do sleep 0.1; done", |_| {});
     let mut runner = Runner::start(&container);
-    let pid = Pid::from_raw(i32::try_from(runner.child.id()).unwrap());
+    let pid = runner.pid();
     let done = std::thread::scope(|scope| {
         let running = scope.spawn(|| runner.run(&container, &container.path("bundle"), "a"));
         container.until("it is not ready", || {
